@@ -1,0 +1,1 @@
+"""Your code: ingest, features, train. The machinery is in `production`."""

@@ -1,0 +1,1 @@
+"""The machinery around your model: every stage after your three files."""

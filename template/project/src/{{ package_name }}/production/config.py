@@ -1,0 +1,218 @@
+"""Read the three files in which numbers are written: contract.yaml, slo.yaml and params.yaml.
+
+Unknown keys fail with the nearest known key; every error is one line: where, what, the way out.
+Needs only PyYAML and pydantic, so that the planner runs before anything else is installed.
+"""
+
+import datetime
+import difflib
+from pathlib import Path
+from typing import Annotated, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+Port = Annotated[int, Field(ge=1024, le=65535)]
+Role = Literal["data", "model", "platform"]
+
+
+class Problem(Exception):
+    """A mistake that its owner can mend: shown as one line, never as a traceback."""
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Column(Strict):
+    """What a value of one column may be; `nulls` is the largest share that may be missing."""
+
+    type: Literal["string", "integer", "number", "boolean"]
+    min: float | None = None
+    max: float | None = None
+    levels: list[str] | None = None
+    max_length: int = 64
+    nulls: Share = 0.0
+
+
+class Contract(Strict):
+    """What the data must look like: read by validate, train, service and watch."""
+
+    dataset: str
+    version: int
+    id: str
+    time: str
+    target: str
+    unlabelled: Share = 0.0
+    quarantine: Share
+    columns: dict[str, Column]
+    not_features: dict[str, str] = {}
+    slices: list[str] = []
+
+
+class Availability(Strict):
+    percent: Annotated[float, Field(ge=90, lt=100)]
+    owner: Role
+
+
+class Latency(Strict):
+    p99_ms: Positive
+    owner: Role
+
+
+class Freshness(Strict):
+    hours: Positive
+    owner: Role
+
+
+class Staleness(Strict):
+    days: Positive
+    owner: Role
+
+
+class Quality(Strict):
+    auc: Annotated[float, Field(gt=0.5, lt=1)]
+    owner: Role
+
+
+class Rollback(Strict):
+    seconds: Positive
+    owner: Role
+
+
+class Cost(Strict):
+    usd_per_1000: Positive
+    owner: Role
+
+
+class Objectives(Strict):
+    availability: Availability
+    latency: Latency
+    freshness: Freshness
+    staleness: Staleness
+    quality: Quality
+    rollback: Rollback
+    cost: Cost
+
+
+class Business(Strict):
+    metric: str
+    right: Positive
+    wrong: Positive
+
+
+class Slo(Strict):
+    """What the service promises, to whom, and who answers for it."""
+
+    window_days: Annotated[int, Field(ge=7, le=90)]
+    peak_rps: Positive
+    owners: dict[Role, str]
+    objectives: Objectives
+    business: Business
+
+
+class Split(Strict):
+    """Times are cut points: train < train_until <= evaluate < evaluate_until <= live."""
+
+    train_until: datetime.datetime
+    evaluate_until: datetime.datetime
+
+
+class Gates(Strict):
+    leak_auc: Share
+    calibration_error: Share
+    slice_auc_drop: Share
+    champion_auc_drop: Share
+
+
+class Watch(Strict):
+    window_days: Positive
+    window_rows: Annotated[int, Field(ge=100)]
+    confirm_windows: Annotated[int, Field(ge=1)]
+    min_distance: Share
+
+
+class Ports(Strict):
+    """Where the parts of the local stack listen, on loopback only."""
+
+    proxy: Port
+    blue: Port
+    green: Port
+    monitor: Port
+    prometheus: Port
+    alertmanager: Port
+    stats: Port
+
+
+class Params(Strict):
+    """How the model is made, judged and watched."""
+
+    source: str
+    clock: Literal["data", "wall"]
+    seed: int
+    split: Split
+    train: dict[str, float | int | str]
+    gates: Gates
+    watch: Watch
+    ports: Ports
+
+
+Model = TypeVar("Model", bound=Strict)
+
+
+def contract(root: Path = Path()) -> Contract:
+    found = _load(root / "contract.yaml", Contract)
+    for name in [found.id, found.time, found.target]:
+        if name in found.columns:
+            way_out = "id, time and target are no features: take it out of columns"
+            raise Problem(f"contract.yaml: columns.{name}: {way_out}")
+    for name in found.slices:
+        if name not in found.columns:
+            raise Problem(f"contract.yaml: slices: {name} is no column; use one of columns")
+    return found
+
+
+def slo(root: Path = Path()) -> Slo:
+    found = _load(root / "slo.yaml", Slo)
+    for role in ("data", "model", "platform"):
+        if not found.owners.get(role, "").startswith("@"):
+            raise Problem(f"slo.yaml: owners.{role} has no handle; name one, e.g. @org/{role}")
+    return found
+
+
+def params(root: Path = Path()) -> Params:
+    return _load(root / "params.yaml", Params)
+
+
+def _load(path: Path, kind: type[Model]) -> Model:
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise Problem(f"{path.name}: not found; run this in the root of the repo") from None
+    except yaml.YAMLError as error:
+        raise Problem(f"{path.name}: not YAML: {' '.join(str(error).split())}") from None
+    try:
+        return kind.model_validate(data)
+    except ValidationError as error:
+        raise Problem(f"{path.name}: {_explain(error, kind)}") from None
+
+
+def _explain(error: ValidationError, kind: type[BaseModel]) -> str:
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"]) or "top level"
+    if first["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(str(first["loc"][-1]), sorted(_keys(kind)), n=1)
+        return f"{where} is unknown; " + (f"did you mean {near[0]}?" if near else "remove it")
+    value = "" if isinstance(first["input"], dict) else f" is {first['input']!r}"
+    return f"{where}{value}: {first['msg'][0].lower()}{first['msg'][1:]}"
+
+
+def _keys(kind: type[BaseModel]) -> set[str]:
+    keys = set(kind.model_fields)
+    for field in kind.model_fields.values():
+        for part in (field.annotation, *getattr(field.annotation, "__args__", ())):
+            if isinstance(part, type) and issubclass(part, BaseModel):
+                keys |= _keys(part)
+    return keys

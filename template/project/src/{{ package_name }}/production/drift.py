@@ -1,0 +1,80 @@
+"""How far a window of rows lies from what the model was trained on, and how far is too far.
+
+Real rows are not independent: textbook tests alarm in every quiet week. So the thresholds are
+learnt from the past itself: how far did each past window lie from all the others?
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .matrix import Columns
+
+Profile = dict[str, dict[str, Any]]
+
+
+def learn(features: Columns, window: np.ndarray, rows: int, floor: float) -> Profile:
+    """Return bins, shares and threshold per column; `window` numbers each row's past window.
+
+    Each past window is thinned to `rows` rows, as live windows are: the distance of two samples
+    depends on their size. Threshold: mean + 3 standard deviations of the distances between one
+    window and the rest, at least `floor`.
+    """
+    groups = [thin(np.flatnonzero(window == w), rows) for w in np.unique(window)]
+    groups = [group for group in groups if len(group) >= rows // 2]
+    if len(groups) < 4:
+        groups = [thin(part, rows) for part in np.array_split(np.arange(len(window)), 4)]
+    return {name: _learn_column(array, groups, floor) for name, array in features.items()}
+
+
+def compare(profile: Profile, features: Columns) -> dict[str, float]:
+    """Return the Jensen-Shannon distance (0 to 1) of each column from the profile."""
+    return {
+        name: _distance(np.array(column["shares"]), _shares(features[name], column["bins"]))
+        for name, column in profile.items()
+    }
+
+
+def thin(rows: np.ndarray, most: int) -> np.ndarray:
+    """Return at most `most` of the rows, evenly spaced."""
+    if len(rows) <= most:
+        return rows
+    return rows[np.linspace(0, len(rows) - 1, most).astype(int)]
+
+
+def _learn_column(array: np.ndarray, groups: list[np.ndarray], floor: float) -> dict[str, Any]:
+    bins = _bins(array)
+    shares = np.array([_shares(array[group], bins) for group in groups])
+    rest = (shares.sum(axis=0) - shares) / (len(groups) - 1)
+    distances = [_distance(a, b) for a, b in zip(shares, rest, strict=True)]
+    threshold = max(floor, float(np.mean(distances) + 3 * np.std(distances, ddof=1)))
+    return {"bins": bins, "shares": shares.mean(axis=0).tolist(), "threshold": threshold}
+
+
+def _bins(array: np.ndarray) -> list[Any]:
+    if array.dtype == object:
+        return sorted({value for value in array if value is not None})
+    known = array[~np.isnan(array)]
+    return np.unique(np.quantile(known, np.linspace(0.1, 0.9, 9))).tolist() if len(known) else []
+
+
+def _shares(array: np.ndarray, bins: Sequence[Any]) -> np.ndarray:
+    """Return the share of rows per level or bin, then of unknown levels, then of missing."""
+    if array.dtype == object:
+        codes = {level: code for code, level in enumerate(bins)} | {None: len(bins) + 1}
+        index = np.array([codes.get(value, len(bins)) for value in array], dtype=int)
+    else:
+        index = np.searchsorted(np.asarray(bins, dtype=float), array, side="right")
+        index[np.isnan(array)] = len(bins) + 1
+    return np.bincount(index, minlength=len(bins) + 2) / max(len(array), 1)
+
+
+def _distance(p: np.ndarray, q: np.ndarray) -> float:
+    middle = (p + q) / 2
+
+    def divergence(a: np.ndarray) -> float:
+        some = a > 0
+        return float((a[some] * np.log2(a[some] / middle[some])).sum())
+
+    return float(np.sqrt(max((divergence(p) + divergence(q)) / 2, 0.0)))

@@ -1,0 +1,47 @@
+"""The engine that turns rows into probabilities: in the service, in bulk, and for golden rows."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .. import features as yours_features
+from .. import train as yours_train
+from . import config, matrix
+
+
+class Engine:
+    """A model with all that it needs to answer, loaded from a release's source folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.contract = config.contract(root)
+        self.levels = json.loads((root / "model/levels.json").read_text(encoding="utf-8"))
+        self.model = yours_train.load((root / "model/model.txt").read_text(encoding="utf-8"))
+        self.names = [*self.contract.columns, self.contract.time]
+
+    def predict(self, rows: list[dict[str, Any]]) -> np.ndarray:
+        """Return the probability of the positive class, float64 (rows,)."""
+        return yours_train.predict(self.model, self.encode(rows))
+
+    def explain(self, rows: list[dict[str, Any]]) -> list[dict[str, float]]:
+        """Return, by feature, the contribution to each row's log-odds; `base` is the start."""
+        names = [*self.levels, "base"]
+        found = yours_train.explain(self.model, self.encode(rows))
+        return [dict(zip(names, row, strict=True)) for row in found.tolist()]
+
+    def encode(self, rows: list[dict[str, Any]]) -> np.ndarray:
+        """Return the model's matrix of the rows, float64 (rows, features)."""
+        values = {name: [row[name] for row in rows] for name in self.names}
+        columns = matrix.columns(values, self.contract)
+        return matrix.encode(yours_features.features(columns), self.levels)
+
+
+def score(rows: str, scored: str) -> None:
+    """Write a Parquet file with one probability per row; run it in a release's source folder."""
+    import polars as pl
+
+    engine = Engine(Path())
+    frame = pl.read_parquet(rows, columns=engine.names)
+    parts = [engine.predict(part.to_dicts()) for part in frame.iter_slices(50_000)]
+    pl.DataFrame({"probability": np.concatenate(parts)}).write_parquet(scored)

