@@ -22,9 +22,8 @@ def ingest(source: str) -> pl.DataFrame:
     installed package that holds them under `data/`. Raises OSError or a Polars error when a file
     is torn; nothing is written here.
     """
-    folder = _folder(source)
-    flights, weather = _csv(folder / "flights.csv.zip"), _csv(folder / "weather.csv")
-    planes = _csv(folder / "planes.csv").select(
+    flights, weather, planes = (_csv(path) for path in files(source))
+    planes = planes.select(
         "tailnum", pl.col("year").alias("plane_year"), "seats", "engines", "manufacturer"
     )
     weather = weather.select(
@@ -53,6 +52,11 @@ def ingest(source: str) -> pl.DataFrame:
         )
         .sort("scheduled_at", "flight_id")
     )
+
+
+def files(source: str) -> list[Path]:
+    """Return the files that `ingest` reads."""
+    return [_folder(source) / name for name in ("flights.csv.zip", "weather.csv", "planes.csv")]
 
 
 def _folder(source: str) -> Path:

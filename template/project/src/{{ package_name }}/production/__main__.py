@@ -8,6 +8,7 @@ from .config import Problem
 
 # verb: module, function, one line of help. Modules are imported when their verb is called.
 VERBS = {
+    "contract": ("contract", "contract", "propose the contract from the data"),
     "ingest": ("stages", "ingest", "read the source into data/raw.parquet"),
     "validate": ("validate", "validate", "hold the rows against contract.yaml"),
     "featurize": ("stages", "featurize", "make the features"),
@@ -24,7 +25,7 @@ VERBS = {
     "promote": ("release", "promote", "let a release in, step by step"),
     "rollback": ("release", "rollback", "back to the release before"),
     "score": ("score", "score", "score a Parquet file in bulk"),
-    "rehearse": ("rehearse", "rehearse", "break the running stack on purpose, and report"),
+    "rehearse": ("rehearse.run", "rehearse", "break the running stack on purpose, and report"),
 }
 
 

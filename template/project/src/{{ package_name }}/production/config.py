@@ -7,7 +7,7 @@ Needs only PyYAML and pydantic, so that the planner runs before anything else is
 import datetime
 import difflib
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -52,39 +52,36 @@ class Contract(Strict):
     slices: list[str] = []
 
 
-class Availability(Strict):
+class Owned(Strict):
+    owner: Role
+
+
+class Availability(Owned):
     percent: Annotated[float, Field(ge=90, lt=100)]
-    owner: Role
 
 
-class Latency(Strict):
+class Latency(Owned):
     p99_ms: Positive
-    owner: Role
 
 
-class Freshness(Strict):
+class Freshness(Owned):
     hours: Positive
-    owner: Role
 
 
-class Staleness(Strict):
+class Staleness(Owned):
     days: Positive
-    owner: Role
 
 
-class Quality(Strict):
+class Quality(Owned):
     auc: Annotated[float, Field(gt=0.5, lt=1)]
-    owner: Role
 
 
-class Rollback(Strict):
+class Rollback(Owned):
     seconds: Positive
-    owner: Role
 
 
-class Cost(Strict):
+class Cost(Owned):
     usd_per_1000: Positive
-    owner: Role
 
 
 class Objectives(Strict):
@@ -162,8 +159,10 @@ class Params(Strict):
 Model = TypeVar("Model", bound=Strict)
 
 
-def contract(root: Path = Path()) -> Contract:
-    found = _load(root / "contract.yaml", Contract)
+def contract(root: Path = Path(), *, proposing: bool = False) -> Contract:
+    found = load(root / "contract.yaml", Contract)
+    if not found.columns and not proposing:
+        raise Problem("contract.yaml: columns is empty; `make contract` proposes them")
     for name in [found.id, found.time, found.target]:
         if name in found.columns:
             way_out = "id, time and target are no features: take it out of columns"
@@ -175,18 +174,18 @@ def contract(root: Path = Path()) -> Contract:
 
 
 def slo(root: Path = Path()) -> Slo:
-    found = _load(root / "slo.yaml", Slo)
-    for role in ("data", "model", "platform"):
+    found = load(root / "slo.yaml", Slo)
+    for role in get_args(Role):
         if not found.owners.get(role, "").startswith("@"):
             raise Problem(f"slo.yaml: owners.{role} has no handle; name one, e.g. @org/{role}")
     return found
 
 
 def params(root: Path = Path()) -> Params:
-    return _load(root / "params.yaml", Params)
+    return load(root / "params.yaml", Params)
 
 
-def _load(path: Path, kind: type[Model]) -> Model:
+def load(path: Path, kind: type[Model]) -> Model:
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -200,7 +199,8 @@ def _load(path: Path, kind: type[Model]) -> Model:
 
 
 def _explain(error: ValidationError, kind: type[BaseModel]) -> str:
-    first = error.errors()[0]
+    # An unknown key explains a missing one: say it first.
+    first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
     where = ".".join(str(part) for part in first["loc"]) or "top level"
     if first["type"] == "extra_forbidden":
         near = difflib.get_close_matches(str(first["loc"][-1]), sorted(_keys(kind)), n=1)

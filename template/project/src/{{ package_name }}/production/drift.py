@@ -40,7 +40,7 @@ def thin(rows: np.ndarray, most: int) -> np.ndarray:
     """Return at most `most` of the rows, evenly spaced."""
     if len(rows) <= most:
         return rows
-    return rows[np.linspace(0, len(rows) - 1, most).astype(int)]
+    return np.asarray(rows[np.linspace(0, len(rows) - 1, most).astype(int)])
 
 
 def _learn_column(array: np.ndarray, groups: list[np.ndarray], floor: float) -> dict[str, Any]:

@@ -54,6 +54,27 @@ def evaluate() -> None:
     print(f"evaluate: all {len(gates)} gates hold -> {REPORT}")
 
 
+def by_month() -> list[dict[str, Any]]:
+    """Return AUC of baseline and model per month of the live period: hindsight, for the report."""
+    params, contract = config.params(), config.contract()
+    found, y, when = load_features(contract)
+    past = (when < np.datetime64(params.split.train_until)) & ~np.isnan(y)
+    best = read_json(REPORT)["baseline_feature"]
+    baseline = _alone(found[best][past], y[past], found[best])
+    text = MODEL.read_text(encoding="utf-8")
+    model = yours_train.predict(
+        yours_train.load(text), matrix.encode(found, read_json(LEVELS))
+    )
+    months, rows = when.astype("datetime64[M]"), []
+    for month in np.unique(months[when >= np.datetime64(params.split.evaluate_until)]):
+        now = (months == month) & ~np.isnan(y)
+        if now.sum() >= 200:
+            scores = {"baseline": metrics.auc(y[now], baseline[now])}
+            scores |= {"model": metrics.auc(y[now], model[now])}
+            rows.append({"month": str(month), "rows": int(now.sum())} | scores)
+    return rows
+
+
 def _alone(past: np.ndarray, y: np.ndarray, now: np.ndarray) -> np.ndarray:
     """Predict by the past rate of one feature's level or bin: the baseline, and the leak detector."""
     if past.dtype == object:

@@ -1,9 +1,4 @@
-"""Alert rules that follow from the promises, and the promtool tests that make each of them fire.
-
-Burn rates follow the SRE workbook: page when 2 % of the error budget goes in an hour or 5 % in six,
-ticket when 10 % goes in a day or in three. Rules compare sums of counters and never divide, so that
-quiet hours weigh little and 0/0 cannot make a rule vanish.
-"""
+"""Alert rules that follow from the promises, and the promtool tests that make each of them fire."""
 
 from pathlib import Path
 from string import Template
@@ -13,82 +8,154 @@ import yaml
 
 from .config import Slo
 
-Alert = dict[str, Any]  # a row of templates/alerts.yaml, with `owner`, a handle
+Alert = dict[str, Any]  # a row of templates/alerts.yaml, with `owner`: a handle
 
 TEMPLATES = Path(__file__).parent / "templates"
+ALERTS = TEMPLATES / "alerts.yaml"
 MIN_BAD = 5  # bad requests in the short window: below it, an error or two at night is noise
-PAGE = [("1h", "5m", 0.02), ("6h", "30m", 0.05)]  # long window, short window, share of the budget
-TICKET = [("1d", "2h", 0.1), ("3d", "6h", 0.1)]
+SHARES = {"1h": 0.02, "6h": 0.05, "1d": 0.1, "3d": 0.1}  # of the budget, spent in a long window
 MINUTES = {"5m": 5, "30m": 30, "1h": 60, "2h": 120, "6h": 360, "1d": 1440, "3d": 4320}
-HISTORY = 360  # minutes of health before a test breaks something
-ANSWERS = 'haproxy_frontend_http_responses_total{proxy="public",code="2xx"}'
-ERRORS = ANSWERS.replace("2xx", "5xx")
+HEALTH, AFTER = 60, 400  # minutes before and after something breaks in a test
+SERVED = 'haproxy_frontend_http_responses_total{proxy="public",code="2xx"}'
+ERRORS, ANSWERS = SERVED.replace("2xx", "5xx"), SERVED.replace('="2xx"', '!="4xx"')
 TIMES = "service_request_seconds_count"
+IDLE = [ERRORS, "service_log_dropped_total", 'watch_drift_alarm{column="a"}']
+IDLE += ["watch_freshness_hours", "watch_model_age_days"]
 
 
 def budgets(slo: Slo) -> dict[str, float]:
     """Return the share of requests that may be bad, per objective that burns a budget."""
-    return {"availability": round(1 - slo.objectives.availability.percent / 100, 9), "latency": 0.01}
+    return {
+        "availability": round(1 - slo.objectives.availability.percent / 100, 9),
+        "latency": 0.01,
+    }
 
 
-def factor(slo: Slo, budget: float, long: str, share: float) -> float:
-    """Return the burn rate that spends this share of the whole window's budget in `long`.
+def burns(slo: Slo, budget: float) -> dict[str, float]:
+    """Return the burn rate to alert on: in the long window it spends that window's share.
 
-    Never below 1, which keeps the promise. At most 0.8 / budget: the share of bad requests cannot
-    pass 1, so that a burn rate above 1 / budget would not fire even in a total outage.
+    At least 1, which keeps the promise. At most 0.8 / budget: no more than all requests can be bad,
+    so that a burn rate of 1 / budget or more would not fire even in a total outage.
     """
-    return round(min(max(share * slo.window_days * 1440 / MINUTES[long], 1), 0.8 / budget), 3)
+    rates = {w: share * slo.window_days * 1440 / MINUTES[w] for w, share in SHARES.items()}
+    return {window: round(min(max(rate, 1), 0.8 / budget), 3) for window, rate in rates.items()}
+
+
+def slow(slo: Slo, budget: float) -> float:
+    """Return a share of bad requests that deserves a ticket and no page."""
+    rate = burns(slo, budget)
+    return budget * (min(rate["1d"], rate["3d"]) + min(rate["1h"], rate["6h"])) / 2
 
 
 def dead(slo: Slo) -> list[tuple[str, str, str]]:
-    """Return where, what and way out of alerts that could not fire even in a total outage."""
-    most, least = slo.peak_rps * 60 * MINUTES["5m"], MIN_BAD / (60 * MINUTES["5m"])
-    what = f"is {slo.peak_rps:g}: AvailabilityBurnsFast cannot fire: it asks for {MIN_BAD} bad "
-    what += f"requests in 5m, a total outage at peak makes {most:.2g}"
-    way_out = f"promise {least:.2g} or more"
-    return [("slo.yaml: peak_rps", what, way_out)] if most < MIN_BAD else []
+    """Return where, what and way out of each alert that peak traffic cannot make fire."""
+    found = []
+    for objective, budget in budgets(slo).items():
+        for name, window, share in (("Fast", "5m", 1.0), ("Slow", "6h", slow(slo, budget))):
+            most = slo.peak_rps * 60 * MINUTES[window] * share
+            what = f"is {slo.peak_rps:g}: {objective.title()}Burns{name} cannot fire: it asks for "
+            what += f"{MIN_BAD} bad requests in {window}, {share:.2%} of the peak make {most:.2g}"
+            way_out = f"promise {slo.peak_rps * MIN_BAD / most * 1.1:.2g} or more"
+            found += [("slo.yaml: peak_rps", what, way_out)] if most < MIN_BAD else []
+    return found
 
 
 def alerts(slo: Slo) -> list[Alert]:
     """Return every alert with the handle of its owner, who is the owner of its objective."""
-    goal = slo.objectives
-    numbers = {
-        "peak_rps": f"{slo.peak_rps:g}",
-        "freshness_hours": f"{goal.freshness.hours:g}",
-        "staleness_days": f"{goal.staleness.days:g}",
-        "quality_auc": f"{goal.quality.auc:g}",
-        "too_much": _line(60 * slo.peak_rps, 120 * slo.peak_rps),
-    }
-    text = Template((TEMPLATES / "alerts.yaml").read_text(encoding="utf-8")).substitute(numbers)
-    found = [*_burns(slo), *yaml.safe_load(text)]
-    return [row | {"owner": slo.owners[getattr(goal, row["objective"]).owner]} for row in found]
+    text = Template(ALERTS.read_text(encoding="utf-8")).substitute(names(slo))
+    owner = {name: slo.owners[goal.owner] for name, goal in slo.objectives}
+    return [alert | {"owner": owner[alert["objective"]]} for alert in yaml.safe_load(text)]
 
 
-def _burns(slo: Slo) -> list[Alert]:
-    found, rate = [], 60 * slo.peak_rps
-    for objective, budget in budgets(slo).items():
-        page, ticket = (
-            [(long, short, factor(slo, budget, long, share)) for long, short, share in pairs]
-            for pairs in (PAGE, TICKET)
-        )
-        soon = int(min(burn * budget * MINUTES[long] for long, _, burn in page)) + 2
-        # The ticket's test burns between what tickets and what pages, from the start.
-        slow = rate * budget * (min(row[2] for row in ticket) + min(row[2] for row in page)) / 2
-        for name, severity, pairs, breaks, minutes in (
-            ("Fast", "page", page, _bad(objective, rate, rate), soon),
-            ("Slow", "ticket", ticket, _bad(objective, rate, slow), HISTORY),
-        ):
-            worst = min(burn for *_, burn in pairs)
-            found.append(
-                {
-                    "alert": f"{objective.title()}Burns{name}",
-                    "objective": objective,
-                    "severity": severity,
-                    "for": "0s",
-                    "expr": " or ".join(_burning(objective, budget, *pair) for pair in pairs),
-                    "summary": f"the error budget of {objective} burns {worst:g} times too fast",
-                    "breaks": breaks,
-                    "minutes": minutes,
-                }
-            )
+def names(slo: Slo) -> dict[str, Any]:
+    """Return what the templates call by name."""
+    goal, rate, found = slo.objectives, 60 * slo.peak_rps, {"min_bad": MIN_BAD}
+    found |= {"peak_rps": f"{slo.peak_rps:g}", "p99_ms": f"{goal.latency.p99_ms:g}"}
+    found |= {"p99_s": goal.latency.p99_ms / 1000, "quality_auc": f"{goal.quality.auc:g}"}
+    found |= {"freshness_hours": f"{goal.freshness.hours:g}"}
+    found |= {"staleness_days": f"{goal.staleness.days:g}"}
+    found |= {"none": _after(rate, 0), "all": _after(0, rate), "twice": _after(rate, 2 * rate)}
+    for name, budget in budgets(slo).items():
+        rates, bad = burns(slo, budget), rate * slow(slo, budget)
+        pages = min(rates[window] * budget * MINUTES[window] for window in ("1h", "6h"))
+        found |= {f"{name}_{window}": f"{burn * budget:.6g}" for window, burn in rates.items()}
+        found |= {f"{name}_{window}_burn": f"{burn:g}" for window, burn in rates.items()}
+        found |= {f"{name}_good": _after(rate, rate - bad), f"{name}_bad": _after(0, bad)}
+        found |= {f"{name}_minutes": int(pages) + 2, f"{name}_budget": budget}
     return found
+
+
+def _after(before: float, now: float) -> str:
+    """Return how a counter goes on that has grown by `before` a minute and now grows by `now`."""
+    return f"{HEALTH * before + now:.10g}+{now:.10g}x{AFTER}"
+
+
+def rules(slo: Slo) -> dict[str, Any]:
+    """Return the Prometheus rule file as data; a flood of wrong requests (4xx) hides no outage."""
+    sums = {
+        "availability:all": f"sum(increase({ANSWERS}[%s]))",
+        "availability:bad": f"sum(increase({ERRORS}[%s]))",
+        "latency:all": f"sum(increase({TIMES}[%s]))",
+        "latency:bad": f"sum(increase({TIMES}[%s])) - sum(increase({_within(slo)}[%s]))",
+    }
+    records = [
+        {"record": f"{name}:increase{window}", "expr": expr.replace("%s", window)}
+        for window in MINUTES
+        for name, expr in sums.items()
+    ]
+    groups = {"windows": records, "alerts": [_rule(alert) for alert in alerts(slo)]}
+    return {"groups": [{"name": name, "rules": found} for name, found in groups.items()]}
+
+
+def _within(slo: Slo) -> str:
+    # The bucket is spelt as the client library spells it: 1.0, not 1.
+    return f'service_request_seconds_bucket{{le="{slo.objectives.latency.p99_ms / 1000}"}}'
+
+
+def _rule(alert: Alert) -> dict[str, Any]:
+    labels = {key: alert[key] for key in ("severity", "owner", "objective")}
+    runbook = f"ops/runbook.md#{alert['alert'].lower()}"
+    notes = {"summary": alert["summary"], "runbook": runbook}
+    head = {key: alert[key] for key in ("alert", "expr", "for")}
+    return head | {"labels": labels, "annotations": notes}
+
+
+def tests(slo: Slo) -> dict[str, Any]:
+    """Return the promtool tests: every alert fires in time, quiet hours stay quiet."""
+    found, rate = alerts(slo), 60 * slo.peak_rps
+    # One request a minute, and three in a row fail: nobody is woken.
+    night = _health(slo, 1, 360) | {SERVED: "0 0 0 0+1x360", ERRORS: "0 1 2 3+0x360"}
+    quiet = {"quiet hours": _health(slo, rate, 360), "three errors in a lone night": night}
+    expected = [(alert, minute, False) for minute in (4, 60, 360) for alert in found]
+    made = [_fires(slo, alert, found) for alert in found]
+    made += [_test(name, series, expected) for name, series in quiet.items()]
+    return {"rule_files": ["rules.yml"], "evaluation_interval": "1m", "tests": made}
+
+
+def _fires(slo: Slo, alert: Alert, found: list[Alert]) -> dict[str, Any]:
+    series, before = (_health(slo, 60 * slo.peak_rps, n) for n in (HEALTH + AFTER, HEALTH))
+    series |= {name: f"{before[name]} {values}" for name, values in alert["breaks"].items()}
+    end = HEALTH + alert["minutes"]
+    # What deserves a ticket must page nobody.
+    pages = [a for a in found if a["severity"] == "page"] if alert["severity"] == "ticket" else []
+    expected = [(alert, HEALTH, False), (alert, end, True), *((a, end, False) for a in pages)]
+    return _test(f"{alert['alert']} within {alert['minutes']} minutes", series, expected)
+
+
+def _health(slo: Slo, rate: float, minutes: int) -> dict[str, str]:
+    """Return every series that the rules read, while all is well: `rate` requests a minute."""
+    flat, grow = f"0+0x{minutes}", f"0+{rate:.10g}x{minutes}"
+    series = dict.fromkeys([SERVED, TIMES, _within(slo)], grow) | dict.fromkeys(IDLE, flat)
+    series |= dict.fromkeys(['up{job="service",slot="blue"}', "watch_auc_high"], f"1+0x{minutes}")
+    return series | {"watch_last_run_timestamp_seconds": f"0+60x{minutes}"}
+
+
+def _test(name: str, series: dict[str, str], expected: list[tuple[Alert, int, bool]]) -> Any:
+    checks = []
+    for alert, minute, fires in expected:
+        rule, check = _rule(alert), {"eval_time": f"{minute}m", "alertname": alert["alert"]}
+        labels = rule["labels"] | alert.get("labels", {})
+        message = {"exp_labels": labels, "exp_annotations": rule["annotations"]}
+        checks.append(check | {"exp_alerts": [message] if fires else []})
+    inputs = [{"series": key, "values": values} for key, values in series.items()]
+    return {"name": name, "interval": "1m", "input_series": inputs, "alert_rule_test": checks}

@@ -37,11 +37,11 @@ class Engine:
         return matrix.encode(yours_features.features(columns), self.levels)
 
 
-def score(rows: str, scored: str) -> None:
-    """Write a Parquet file with one probability per row; run it in a release's source folder."""
+def score(rows: str, scored: str, root: Path = Path()) -> None:
+    """Write a Parquet file with one probability per row; `root` is a release's source folder."""
     import polars as pl
 
-    engine = Engine(Path())
+    engine = Engine(root)
     frame = pl.read_parquet(rows, columns=engine.names)
     parts = [engine.predict(part.to_dicts()) for part in frame.iter_slices(50_000)]
     pl.DataFrame({"probability": np.concatenate(parts)}).write_parquet(scored)

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 
 import bentoml
 import msgspec
+from msgspec import Meta
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
@@ -24,16 +25,17 @@ from .predictions import PredictionLog
 from .score import Engine
 
 ROOT, PACKAGE = Path(__file__).parents[2], Path(__file__).parents[1].name
-logger = logging.getLogger("bentoml.service")
 BODY_BYTES, BATCH_ROWS = 1 << 20, 1000
 SLO = config.slo(ROOT)
 # Floats, and the promise itself among them: otherwise the share of slow answers is a guess.
-PROMISE = SLO.objectives.latency.p99_ms / 1000
-BUCKETS = sorted({0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, float(PROMISE)})
+BUCKETS = {0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0}
+BUCKETS |= {SLO.objectives.latency.p99_ms / 1000}
+Counter, Histogram = bentoml.metrics.Counter, bentoml.metrics.Histogram
+logger = logging.getLogger("bentoml.service")
 
 
 class Refused(Exception):
-    """An input that is not answered: status and one line for the client."""
+    """An input that is not answered: one line for the client, and the status."""
 
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(reason)
@@ -41,26 +43,28 @@ class Refused(Exception):
 
 
 class Label(msgspec.Struct, forbid_unknown_fields=True):
-    request_id: Annotated[str, msgspec.Meta(max_length=80)]
+    request_id: Annotated[str, Meta(max_length=80)]
     label: bool
 
 
-def row_type(contract: config.Contract) -> type[msgspec.Struct]:
+def row_type(contract: config.Contract) -> Any:
     """Return the type of one row, from the contract; decoding into it is the input check."""
-    fields: list[tuple[str, Any]] = [("c0", datetime)]
-    names = {"c0": contract.time}
-    for index, (name, column) in enumerate(contract.columns.items(), start=1):
-        kind: Any = {"integer": int, "number": float, "boolean": bool}.get(column.type, str)
-        if column.type == "string":
-            limits = msgspec.Meta(max_length=column.max_length)
-            kind = Literal[tuple(column.levels)] if column.levels else Annotated[str, limits]
-        elif column.type != "boolean":
-            # msgspec wants integer bounds for integers.
-            low, high = (None if v is None else type(kind())(v) for v in (column.min, column.max))
-            kind = Annotated[kind, msgspec.Meta(ge=low, le=high)]
-        fields.append((f"c{index}", kind | None if column.nulls > 0 else kind))
-        names[f"c{index}"] = name
+    names = {f"c{index}": name for index, name in enumerate([*contract.columns, contract.time])}
+    kinds = [_kind(column) for column in contract.columns.values()] + [datetime]
+    fields = list(zip(names, kinds, strict=True))
     return msgspec.defstruct("Row", fields, rename=names, forbid_unknown_fields=True)
+
+
+def _kind(column: config.Column) -> Any:
+    kind: Any = bool
+    if column.type == "string":
+        kind = Annotated[str, Meta(max_length=column.max_length)]
+        kind = Literal[tuple(column.levels)] if column.levels else kind
+    elif column.type != "boolean":
+        number = int if column.type == "integer" else float
+        low, high = (None if v is None else number(v) for v in (column.min, column.max))
+        kind = Annotated[number, Meta(ge=low, le=high)]
+    return kind | None if column.nulls else kind
 
 
 class Answers:
@@ -69,42 +73,48 @@ class Answers:
     def __init__(self) -> None:
         self.release = releases.verify(ROOT)
         self.engine = Engine(ROOT)
-        row = row_type(self.engine.contract)
-        self._fields = dict(zip(self.engine.names[-1:] + self.engine.names[:-1], row.__struct_fields__, strict=True))
-        self.rows = msgspec.json.Decoder(row | Annotated[list[row], msgspec.Meta(min_length=1, max_length=BATCH_ROWS)])
-        self.labels = msgspec.json.Decoder(Label | Annotated[list[Label], msgspec.Meta(max_length=BATCH_ROWS)])
+        row, size = row_type(self.engine.contract), Meta(min_length=1, max_length=BATCH_ROWS)
         self.schema = msgspec.json.schema(row)
-        labels = ["release"]
-        self.requests = bentoml.metrics.Counter("service_requests_total", "Requests", [*labels, "route", "code"])
-        self.seconds = bentoml.metrics.Histogram("service_request_seconds", "Time to answer", [*labels, "route"], buckets=BUCKETS)
-        self.predictions = bentoml.metrics.Counter("service_predictions_total", "Rows answered", labels)
-        self.dropped = bentoml.metrics.Counter("service_log_dropped_total", "Rows the log lost", labels)
-        drop = self.dropped.labels(self.release)
-        drop.inc(0)
-        folder = Path(os.environ.get("RUN_DIR", "run"))
-        self.log = PredictionLog(folder, drop.inc)
-        business = SLO.business
-        self.threshold = business.wrong / (business.right + business.wrong)
+        self._rows = msgspec.json.Decoder(row | Annotated[list[row], size])  # type: ignore[valid-type]
+        self._labels = msgspec.json.Decoder(Label | Annotated[list[Label], size])
+        self._fields = dict(zip(self.engine.names, row.__struct_fields__, strict=True))
+        route = ["release", "route"]
+        self.requests = Counter("service_requests_total", "Requests", [*route, "code"])
+        self.seconds = Histogram(
+            "service_request_seconds", "Time to answer", route, buckets=sorted(BUCKETS)
+        )
+        self.predictions = Counter("service_predictions_total", "Rows answered", ["release"])
+        dropped = Counter("service_log_dropped_total", "Rows that the log lost", ["release"])
+        self.log = PredictionLog(
+            Path(os.environ.get("RUN_DIR", "run")), dropped.labels(self.release).inc
+        )
+        self.threshold = SLO.business.wrong / (SLO.business.right + SLO.business.wrong)
 
-    def read(self, body: bytes) -> tuple[list[dict[str, Any]], bool]:
-        """Return the rows of a body, and whether it held a list; raises Refused with the field."""
-        decoded = self._decode(self.rows, body)
-        many = isinstance(decoded, list)
-        rows = decoded if many else [decoded]
-        return [{name: _plain(getattr(row, field)) for name, field in self._fields.items()} for row in rows], many
+    async def rows(self, request: Request) -> tuple[list[dict[str, Any]], bool]:
+        """Return the rows of a body, and whether it held a list."""
+        found = await _decode(request, self._rows)
+        rows = found if (many := isinstance(found, list)) else [found]
+        fields = self._fields.items()
+        return [{name: _plain(getattr(row, at)) for name, at in fields} for row in rows], many
 
-    def read_labels(self, body: bytes) -> list[Label]:
-        decoded = self._decode(self.labels, body)
-        return decoded if isinstance(decoded, list) else [decoded]
+    async def labels(self, request: Request) -> list[Label]:
+        found = await _decode(request, self._labels)
+        return found if isinstance(found, list) else [found]
 
-    @staticmethod
-    def _decode(decoder: msgspec.json.Decoder[Any], body: bytes) -> Any:
-        try:
-            return decoder.decode(body)
-        except msgspec.ValidationError as error:
-            raise Refused(422, str(error)) from None
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise Refused(400, str(error)) from None
+
+async def _decode(request: Request, decoder: msgspec.json.Decoder[Any]) -> Any:
+    """Read the body and check it; raises Refused as soon as it is too large or wrong."""
+    body = bytearray()
+    async for part in request.stream():
+        body += part
+        if len(body) > BODY_BYTES:
+            raise Refused(413, f"the body is larger than {BODY_BYTES} bytes; send fewer rows")
+    try:
+        return decoder.decode(body)
+    except msgspec.ValidationError as error:
+        raise Refused(422, str(error)) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Refused(400, str(error)) from None
 
 
 def _plain(value: Any) -> Any:
@@ -115,27 +125,25 @@ def _plain(value: Any) -> Any:
 
 
 async def predict(request: Request, ask: Answers, request_id: str) -> dict[str, Any]:
-    rows, many = ask.read(await _body(request))
+    rows, many = await ask.rows(request)
     found = ask.engine.predict(rows).tolist()
-    answers = [{"probability": p, "alarm": p > ask.threshold} for p in found]
     ask.predictions.labels(ask.release).inc(len(rows))
-    at, ids = time.time(), [f"{request_id}:{n}" if many else request_id for n in range(len(rows))]
-    ask.log.put([
-        {"id": id_, "release": ask.release, "at": at, "probability": p, "row": row}
-        for id_, p, row in zip(ids, found, rows, strict=True)
-    ])  # fmt: skip
+    said = {"release": ask.release, "at": time.time()}
+    ids = [f"{request_id}:{number}" if many else request_id for number in range(len(rows))]
+    logged = zip(ids, found, rows, strict=True)
+    ask.log.put([{"id": i, "probability": p, "row": row} | said for i, p, row in logged])
+    answers = [{"probability": p, "alarm": p > ask.threshold} for p in found]
     return {"predictions": answers} if many else answers[0]
 
 
 async def explain(request: Request, ask: Answers, request_id: str) -> dict[str, Any]:
-    rows, many = ask.read(await _body(request))
+    rows, many = await ask.rows(request)
     found = ask.engine.explain(rows)
     return {"log_odds": found if many else found[0]}
 
 
 async def feedback(request: Request, ask: Answers, request_id: str) -> dict[str, Any]:
-    labels = ask.read_labels(await _body(request))
-    at = time.time()
+    labels, at = await ask.labels(request), time.time()
     ask.log.put([{"id": label.request_id, "label": label.label, "at": at} for label in labels])
     return {"accepted": len(labels)}
 
@@ -145,10 +153,9 @@ async def metadata(request: Request, ask: Answers, request_id: str) -> dict[str,
     return {"dataset": contract.dataset, "contract_version": contract.version, "row": ask.schema}
 
 
-Handler = Callable[[Request, Answers, str], Awaitable[dict[str, Any]]]
-
-
-def _route(handler: Handler, method: str) -> Route:
+def _route(
+    method: str, handler: Callable[[Request, Answers, str], Awaitable[dict[str, Any]]]
+) -> Route:
     name = handler.__name__
 
     async def endpoint(request: Request) -> Response:
@@ -160,30 +167,18 @@ def _route(handler: Handler, method: str) -> Route:
             status, answer = refused.status, {"error": str(refused)}
         except Exception:
             logger.exception("%s failed for request %s", name, request_id)
-            status, answer = 500, {"error": "this is ours; report the request id"}
+            status, answer = 500, {"error": "this is our fault; report the request id"}
         ask.requests.labels(ask.release, name, status).inc()
         ask.seconds.labels(ask.release, name).observe(time.perf_counter() - start)
-        answer = {"release": ask.release, "request_id": request_id} | answer
+        body = msgspec.json.encode({"release": ask.release, "request_id": request_id} | answer)
         headers = {"X-Release": ask.release, "X-Request-Id": request_id}
-        return Response(msgspec.json.encode(answer), status, headers, "application/json")
+        return Response(body, status, headers, "application/json")
 
     return Route(f"/{name}", endpoint, methods=[method])
 
 
-async def _body(request: Request) -> bytes:
-    """Return the body; refuse one that is too large as soon as that is known."""
-    parts, size = [], 0
-    async for part in request.stream():
-        size += len(part)
-        if size > BODY_BYTES:
-            raise Refused(413, f"the body is larger than {BODY_BYTES} bytes; send fewer rows")
-        parts.append(part)
-    return b"".join(parts)
-
-
-app = Starlette(
-    routes=[_route(predict, "POST"), _route(explain, "POST"), _route(feedback, "POST"), _route(metadata, "GET")]
-)
+posts = [_route("POST", handler) for handler in (predict, explain, feedback)]
+app = Starlette(routes=[*posts, _route("GET", metadata)])
 
 
 @bentoml.service(

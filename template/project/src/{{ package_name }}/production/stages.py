@@ -24,16 +24,16 @@ TORN = (OSError, ValueError, EOFError, zipfile.BadZipFile, pl.exceptions.PolarsE
 def ingest(source: str | None = None) -> None:
     """Read the source into data/raw.parquet; a source that fails leaves the old file as it was."""
     source = source or config.params().source
-    key = config.contract().id
+    contract = config.contract()
     try:
-        frame = yours_ingest.ingest(source)
+        frame = _typed(yours_ingest.ingest(source), contract)
     except TORN as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
         raise config.Problem(
             f"ingest: {source} cannot be read ({reason}); {RAW} is as it was; mend the source"
         ) from error
-    if key in frame.columns and (twice := frame.height - frame[key].n_unique()):
-        frame = frame.unique(key, keep="first", maintain_order=True)
+    if twice := frame.height - frame[contract.id].n_unique():
+        frame = frame.unique(contract.id, keep="first", maintain_order=True)
         print(f"ingest: {twice} rows came twice and count once")
     before = pl.scan_parquet(RAW).select(pl.len()).collect().item() if RAW.exists() else 0
     if frame.height < before:
@@ -43,6 +43,29 @@ def ingest(source: str | None = None) -> None:
         )
     write(RAW, frame)
     print(f"ingest: {frame.height} rows, {frame.width} columns from {source}")
+
+
+def _typed(frame: pl.DataFrame, contract: config.Contract) -> pl.DataFrame:
+    """Give id, time and target the types that the contract means, rows in the order of time."""
+    for name in (contract.id, contract.time, contract.target):
+        if name not in frame.columns:
+            raise config.Problem(f"ingest: the source has no column {name}; mend contract.yaml")
+    when, target = frame[contract.time], frame[contract.target]
+    if when.dtype == pl.String:
+        when = when.str.to_datetime(time_zone="UTC")
+    if target.dtype != pl.Boolean:
+        if target.dtype.is_numeric() and target.drop_nulls().is_in([0, 1]).all():
+            target = target == 1
+        else:
+            shown = ", ".join(map(str, target.unique().head(3)))
+            raise config.Problem(
+                f"ingest: target {target.name} must be true or false, or 1 or 0; it holds {shown}"
+            )
+    # A zone is turned to UTC and dropped: all times are UTC.
+    when = when.cast(pl.Datetime("us"))
+    return frame.with_columns(pl.col(contract.id).cast(pl.String), when, target).sort(
+        contract.time, contract.id
+    )
 
 
 def featurize() -> None:

@@ -51,16 +51,15 @@ def refuse_columns(raw: pl.DataFrame, contract: config.Contract) -> None:
 def split(
     raw: pl.DataFrame, contract: config.Contract
 ) -> tuple[pl.DataFrame, pl.DataFrame, dict[str, int]]:
-    """Return valid rows, rows that break a rule (the first broken one in `rule`), counts by rule."""
+    """Return valid rows, broken rows (the first rule they break in `rule`), and counts by rule."""
     schema = _schema(contract)
     needed = [contract.id, contract.time, contract.target, *contract.columns]
     good, failure = schema.filter(raw.select(needed), cast=True)
     counts = {rule: count for rule, count in failure.counts().items() if count}
     details = failure.details()
     broken = [rule for rule in counts if rule in details.columns]
-    first = pl.coalesce(
-        [pl.when(pl.col(rule) == "invalid").then(pl.lit(rule)) for rule in broken] or [pl.lit("")]
-    )
+    named = [pl.when(pl.col(rule) == "invalid").then(pl.lit(rule)) for rule in broken]
+    first = pl.coalesce([*named, pl.lit("")])
     bad = details.select(*needed, rule=first)
     return good, bad, counts
 
@@ -106,6 +105,6 @@ def _schema(contract: config.Contract) -> type[dy.Schema]:
         elif column.type == "boolean":
             columns[name] = dy.Bool(nullable=nullable)
         else:
-            kind = dy.Integer if column.type == "integer" else dy.Float
+            kind: Any = dy.Integer if column.type == "integer" else dy.Float
             columns[name] = kind(nullable=nullable, min=column.min, max=column.max)
     return type("Contract", (dy.Schema,), columns)
