@@ -46,7 +46,8 @@ def main() -> int:
     options = vars(parser.parse_args())
     module, function, _ = VERBS[options.pop("verb")]
     try:
-        return getattr(importlib.import_module(f".{module}", __package__), function)(**options) or 0
+        done = getattr(importlib.import_module(f".{module}", __package__), function)(**options)
+        return done if isinstance(done, int) else 0
     except Problem as problem:
         print(problem, file=sys.stderr)
         return 1

@@ -35,8 +35,8 @@ def promote(release: str | None = None) -> None:
         if release == old:
             print(f"promote: {release} serves already")
             return
-        stable = stack.slots()["stable"]
-        candidate = "green" if stable == "blue" else "blue"
+        stable = str(stack.slots()["stable"])
+        candidate = stack.other(stable)
         releases.record("promoting", release=release, over=old)
         start = time.time()
         try:
@@ -77,7 +77,7 @@ def rollback() -> None:
 def _restore(release: str) -> None:
     slots = stack.slots()
     serving = str(slots["stable"])
-    other = "green" if serving == "blue" else "blue"
+    other = stack.other(serving)
     # Refuse before any traffic moves when what we would go back to is damaged or lost.
     if not releases.source(release).exists():
         raise config.Problem(f"rollback: {releases.source(release)} is gone; bring it back first")

@@ -18,7 +18,7 @@ MINUTES = {"5m": 5, "30m": 30, "1h": 60, "2h": 120, "6h": 360, "1d": 1440, "3d":
 HEALTH, AFTER = 60, 400  # minutes before and after something breaks in a test
 SERVED = 'haproxy_frontend_http_responses_total{proxy="public",code="2xx"}'
 ERRORS, ANSWERS = SERVED.replace("2xx", "5xx"), SERVED.replace('="2xx"', '!="4xx"')
-TIMES = "service_request_seconds_count"
+TIMES = 'service_request_seconds_count{route="predict"}'
 IDLE = [ERRORS, "service_log_dropped_total", 'watch_drift_alarm{column="a"}']
 IDLE += ["watch_freshness_hours", "watch_model_age_days"]
 
@@ -109,7 +109,8 @@ def rules(slo: Slo) -> dict[str, Any]:
 
 def _within(slo: Slo) -> str:
     # The bucket is spelt as the client library spells it: 1.0, not 1.
-    return f'service_request_seconds_bucket{{le="{slo.objectives.latency.p99_ms / 1000}"}}'
+    le = slo.objectives.latency.p99_ms / 1000
+    return f'service_request_seconds_bucket{{route="predict",le="{le}"}}'
 
 
 def _rule(alert: Alert) -> dict[str, Any]:

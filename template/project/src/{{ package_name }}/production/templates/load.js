@@ -45,7 +45,3 @@ export default function () {
   shed.add(later);
   failed.add(!later && answer.status !== 200);
 }
-
-export function handleSummary(data) {
-  return { "run/load.json": JSON.stringify(data, null, 1) };
-}
