@@ -33,7 +33,9 @@ def load() -> None:
     found |= {"machine": _machine(), "date": datetime.date.today().isoformat()}
     write_json(CAPACITY, found)
     print(f"load: {answered:.0f} requests, {cpu_ms:.2f} ms CPU each, p99 {p99_ms:.1f} ms")
-    print(f"load: {found['replica_rps']} rps per replica: {USABLE} x {cores} cores / CPU per request")
+    print(
+        f"load: {found['replica_rps']} rps per replica: {USABLE} x {cores} cores / CPU per request"
+    )
     for name, metric in metrics.items():
         if crossed := [limit for limit, missed in metric.get("thresholds", {}).items() if missed]:
             raise config.Problem(f"load: the promise does not hold at peak: {name} {crossed[0]}")
@@ -48,7 +50,9 @@ def run(factor: float = 1, duration: str = "20s") -> dict[str, Any]:
     write_json(Path("run/payloads.json"), golden["rows"])
     command = [k6, "run", "--quiet", "--summary-export", str(SUMMARY), "ops/derived/load.js"]
     asked = {"RATE_FACTOR": str(factor), "DURATION": duration, "K6_NO_USAGE_REPORT": "true"}
-    done = subprocess.run(command, env=os.environ | asked, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, env=os.environ | asked, capture_output=True, text=True, check=False
+    )
     if done.returncode not in (0, 99):  # 99: a threshold was crossed, which is a result
         raise config.Problem(f"load: k6: {(done.stderr.strip() or 'no word').splitlines()[-1]}")
     return dict(read_json(SUMMARY)["metrics"])

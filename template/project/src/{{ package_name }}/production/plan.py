@@ -28,17 +28,14 @@ class Price(config.Strict):
 
 
 def capacity(root: Path = Path()) -> Facts:
-    """Return the price of a replica and how many requests per second it carries, and who says so."""
-    facts, path = (
-        config.load(root / "ops/prices.yaml", Price).model_dump(),
-        root / "ops/capacity.json",
-    )
+    """Return what a replica costs and how many requests per second it carries, and who says so."""
+    price, path = config.load(root / "ops/prices.yaml", Price), root / "ops/capacity.json"
     found = {"replica_rps": ASSUMED_RPS, "origin": "not measured, assumed: run `make load`"}
     if path.exists():
         measured = loads(path.read_text(encoding="utf-8"))
-        found["replica_rps"] = measured["replica_rps"]
+        found = {"replica_rps": measured["replica_rps"]}
         found["origin"] = f"measured on {measured['machine']}, {measured['date']}"
-    return facts | found | {"measured": path.exists()}
+    return price.model_dump() | found | {"measured": path.exists()}
 
 
 def size(slo: config.Slo, capacity: Facts) -> Facts:
@@ -57,7 +54,7 @@ def budget(slo: config.Slo) -> Facts:
 
 
 def canary(slo: config.Slo) -> Facts:
-    """Return how a release is let in: what a step must see, and what the candidate may get wrong."""
+    """Return how a release is let in: what a step must see, what the candidate may get wrong."""
     seconds = [STEP_REQUESTS / (slo.peak_rps * percent / 100) for percent in STEPS_PERCENT]
     return {
         "steps_percent": STEPS_PERCENT,
@@ -75,41 +72,35 @@ def canary(slo: config.Slo) -> Facts:
 
 def refusals(slo: config.Slo, capacity: Facts, runbook: str) -> list[dict[str, str]]:
     """Return what cannot be kept: an alert that cannot fire or that nobody explains, the cost."""
-    found = rules.dead(slo)
-    sized, promise = size(slo, capacity), slo.objectives.cost.usd_per_1000
-    if (cost := sized["cost_per_1000"]) > promise:
-        where, what = (
-            "slo.yaml: objectives.cost.usd_per_1000",
-            f"is {promise:g}, at {slo.peak_rps:g} ",
+    found, explained = rules.dead(slo), runbook.splitlines()
+    facts, promise = capacity | size(slo, capacity), slo.objectives.cost.usd_per_1000
+    if facts["cost_per_1000"] > promise:
+        what = (
+            f"is {promise:g}, {slo.peak_rps:g} requests per second on {{replicas}} x {{machine}} "
         )
-        what += (
-            f"rps {sized['replicas']} x {capacity['machine']} cost {cost:g} ({capacity['origin']})"
-        )
-        found.append(
-            (where, what, f"promise {cost:g}, or put a cheaper machine in ops/prices.yaml")
-        )
+        what = (what + "cost {cost_per_1000:g} ({origin})").format(**facts)
+        way_out = "promise {cost_per_1000:g}, or a cheaper machine in ops/prices.yaml"
+        where = "slo.yaml: objectives.cost.usd_per_1000"
+        found.append((where, what, way_out.format(**facts)))
     for name in (alert["alert"] for alert in rules.alerts(slo)):
-        if f"## {name}" not in runbook.splitlines():
+        if f"## {name}" not in explained:
             found.append(("ops/runbook.md", f"has no section {name}", f"write it: ## {name}"))
     return [dict(zip(("where", "what", "way_out"), each, strict=True)) for each in found]
 
 
 def derived(slo: config.Slo, params: config.Params, capacity: Facts) -> dict[str, str]:
     """Return every derived file: its path from the root, its text."""
-    data = {"rules.yml": rules.rules(slo), "rules_test.yml": rules.tests(slo)}
-    files = {f"ops/derived/{name}": f"# {MARK}\n" + _yaml(tree) for name, tree in data.items()}
-    files["ops/derived/canary.json"] = dumps({"generated": MARK} | canary(slo), indent=1) + "\n"
+    files = {"ops/derived/canary.json": dumps({"generated": MARK} | canary(slo), indent=1) + "\n"}
+    for name, data in {"rules": rules.rules(slo), "rules_test": rules.tests(slo)}.items():
+        text = yaml.safe_dump(data, sort_keys=False, width=100, allow_unicode=True)
+        files[f"ops/derived/{name}.yml"] = f"# {MARK}\n{text}"
     names = _names(slo, params, capacity)
     for path in sorted(rules.TEMPLATES.iterdir()):
-        if path != rules.ALERTS:
+        if path != rules.SHEET:
             folder = ".github" if path.name == "CODEOWNERS" else "ops/derived"
             text = Template(path.read_text(encoding="utf-8")).substitute(names)
             files[f"{folder}/{path.name}"] = text
     return files
-
-
-def _yaml(data: Any) -> str:
-    return yaml.safe_dump(data, sort_keys=False, width=100, allow_unicode=True)
 
 
 def _names(slo: config.Slo, params: config.Params, capacity: Facts) -> Facts:
@@ -134,7 +125,8 @@ def _names(slo: config.Slo, params: config.Params, capacity: Facts) -> Facts:
 
 def stale(files: dict[str, str], root: Path = Path()) -> list[str]:
     """Return which derived files are missing, are not what follows, or follow from nothing."""
-    there = {path.relative_to(root).as_posix() for path in (root / "ops/derived").glob("*")}
+    paths = [path for path in (root / "ops/derived").glob("*") if path.is_file()]
+    there = {path.relative_to(root).as_posix() for path in paths}
     return sorted(name for name in there | set(files) if _text(root / name) != files.get(name))
 
 
@@ -151,54 +143,38 @@ def plan(check: bool = False, json: bool = False) -> int:
         if not json:
             raise
         where, _, what = str(problem).partition(": ")
-        way_out = what.partition("; ")[2]
-        refused = {"where": where, "what": what.partition("; ")[0], "way_out": way_out}
+        refused = {"where": where, "what": what, "way_out": f"correct {where}"}
         summary = {"feasible": False, "problems": [refused]}
     if json:
         print(dumps(summary, indent=1))
         return 0 if summary["feasible"] else 1
-    if refused := summary["problems"]:
-        raise config.Problem(
-            "\n".join("{where} {what}; {way_out}".format(**each) for each in refused)
-        )
+    if lines := ["{where} {what}; {way_out}".format(**each) for each in summary["problems"]]:
+        raise config.Problem("\n".join(lines))
     files = derived(slo, params, found)
     changed = stale(files)
     if check and changed:
         raise config.Problem(f"{', '.join(changed)}: not what follows; run `make plan`")
     for name in changed:
-        _write(Path(name), files.get(name))
-    for part in ("capacity", "error_budget", "canary", "alerts"):
-        print(f"plan: {part:<13}{_line(summary[part])}")
-    print(f"plan: {'changed':<13}{', '.join(changed) or 'nothing'}")
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        if name in files:
+            Path(name).write_text(files[name], encoding="utf-8", newline="\n")
+        else:
+            Path(name).unlink()
+    pages = sum(alert["severity"] == "page" for alert in summary["alerts"])
+    alerts = (
+        f"{pages} page, {len(summary['alerts']) - pages} make a ticket; all owned and explained"
+    )
+    for part in ("capacity", "error_budget", "canary"):
+        facts = ", ".join(f"{name} {value}" for name, value in summary[part].items())
+        print(f"plan: {part.replace('_', ' '):<13}{facts}".replace("_", " "))
+    print(f"plan: {'alerts':<13}{alerts}\nplan: {'changed':<13}{', '.join(changed) or 'nothing'}")
     return 0
 
 
 def _summary(slo: config.Slo, capacity: Facts) -> Facts:
     refused = refusals(slo, capacity, _text(Path("ops/runbook.md")) or "")
-    policy, alerts = canary(slo), rules.alerts(slo)
-    return {
-        "feasible": not refused,
-        "problems": refused,
-        "capacity": size(slo, capacity),
-        "alerts": [
-            {"name": each["alert"]} | {key: each[key] for key in ("severity", "owner")}
-            for each in alerts
-        ],
-        "canary": {key: policy[key] for key in ("steps_percent", "step_requests", "seconds")},
-        "error_budget": budget(slo),
-    }
-
-
-def _line(part: Any) -> str:
-    if isinstance(part, list):
-        pages = sum(alert["severity"] == "page" for alert in part)
-        return f"{pages} page, {len(part) - pages} make a ticket, all are owned and explained"
-    return ", ".join(f"{name} {value}" for name, value in part.items())
-
-
-def _write(path: Path, text: str | None) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if text is None:
-        path.unlink()
-    else:
-        path.write_text(text, encoding="utf-8", newline="\n")
+    alerts, policy = rules.alerts(slo), canary(slo)
+    named = [{"name": a["alert"], "severity": a["severity"], "owner": a["owner"]} for a in alerts]
+    steps = {key: policy[key] for key in ("steps_percent", "step_requests", "seconds")}
+    found = {"feasible": not refused, "problems": refused, "capacity": size(slo, capacity)}
+    return found | {"alerts": named, "canary": steps, "error_budget": budget(slo)}

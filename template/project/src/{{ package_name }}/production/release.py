@@ -31,21 +31,25 @@ def promote(release: str | None = None) -> None:
         raise config.Problem(f"promote: no release {release}; `ls {releases.FOLDER}` shows them")
     releases.verify(releases.source(release))
     with _locked():
-        old = releases.stable()
+        if (old := releases.stable()) is None:
+            raise config.Problem("promote: nothing serves yet; `make up` starts the first release")
         if release == old:
             print(f"promote: {release} serves already")
             return
         stable = str(stack.slots()["stable"])
         candidate = stack.other(stable)
+        warm = stack.slots()[candidate]
         releases.record("promoting", release=release, over=old)
         start = time.time()
         try:
             reason = _let_in(stable, candidate, release)
         except BaseException:
             _take_back(stable, candidate, release, "the promotion broke off", start)
+            _warm(candidate, warm)
             raise
         if reason:
             _take_back(stable, candidate, release, reason, start)
+            _warm(candidate, warm)
             raise config.Problem(f"promote: {release} was rolled back: {reason}")
         stack.set_stable(candidate)
         releases.STABLE.write_text(release + "\n", encoding="utf-8")
@@ -60,14 +64,15 @@ def rollback() -> None:
     start = time.time()
     with _locked(seconds=config.slo().objectives.rollback.seconds):
         if not STOP.exists():
-            print("rollback: the promotion under way was stopped and taken back")
+            print("rollback: what was under way has taken it back already")
             return
         STOP.unlink()
-        last = [e for e in releases.ledger() if e["event"] in ("promoted", "rolled back")][-1:]
-        if not last or last[0]["event"] == "rolled back":
+        past = releases.ledger()
+        last = next((e for e in reversed(past) if e["event"] == "promoted"), None)
+        if not last or any(e.get("bad") == last["release"] for e in past[past.index(last) :]):
             print(f"rollback: nothing to undo; {releases.stable()} serves")
             return
-        release, bad = last[0]["over"], last[0]["release"]
+        release, bad = last["over"], last["release"]
         _restore(release)
         seconds = time.time() - start
         releases.record("rolled back", release=release, bad=bad, reason="by hand", seconds=seconds)
@@ -187,6 +192,12 @@ def _take_back(stable: str, candidate: str, release: str, reason: str, start: fl
     STOP.unlink(missing_ok=True)
     facts = {"seconds": moved, "after_seconds": verdict - start}
     releases.record("rolled back", release=releases.stable(), bad=release, reason=reason, **facts)
+
+
+def _warm(slot: str, release: str | None) -> None:
+    """Start what the slot held before: the way back of the stable release stays short."""
+    if release:
+        stack.start_slot(slot, release)
 
 
 def _get(slot: str, path: str, body: Any = None) -> bytes:

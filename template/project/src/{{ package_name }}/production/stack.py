@@ -3,6 +3,7 @@
 Everything listens on loopback, runs detached, and is ended by the process id recorded at its start.
 """
 
+import contextlib
 import json
 import os
 import shutil
@@ -110,8 +111,12 @@ def kill_slot(slot: str) -> None:
 def workers(slot: str) -> list[int]:
     """Return the process ids of a slot's serving processes."""
     process = _process(slot)
-    found = process.children(recursive=True) if process else []
-    return [p.pid for p in found if "_bentoml_impl.worker.service" in p.cmdline()]
+    found = []
+    for child in process.children(recursive=True) if process else []:
+        with contextlib.suppress(psutil.Error):  # it may be gone by now
+            if "_bentoml_impl.worker.service" in child.cmdline():
+                found.append(child.pid)
+    return found
 
 
 def is_ready(name: str) -> bool:

@@ -97,7 +97,7 @@ def quality(
     days = joined[contract.time].dt.date().to_numpy()
     ((low, high),), _ = metrics.auc_interval(y, [p], days, seed)
     share = joined.height / rows.height
-    return {"auc": metrics.auc(y, p), "low": low, "high": high, "label_share": share}
+    return {"auc": metrics.auc(y, p), "low": float(low), "high": float(high), "label_share": share}
 
 
 def _write_metrics(verdict: dict[str, Any]) -> None:

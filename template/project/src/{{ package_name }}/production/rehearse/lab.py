@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -105,7 +106,7 @@ class Lab:
 
     def __init__(self, traffic: Traffic | None = None) -> None:
         self._traffic = traffic
-        self.kept: dict[str, object] = {}
+        self.kept: dict[str, Any] = {}
 
     @property
     def traffic(self) -> Traffic:

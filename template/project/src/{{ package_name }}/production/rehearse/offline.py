@@ -9,7 +9,7 @@ import polars as pl
 
 from ... import ingest as yours_ingest
 from .. import config
-from ..stages import FEATURES, RAW
+from ..stages import FEATURES, RAW, VALID
 from .lab import Alarm, Lab, Scratch, fault
 
 STOPS = "the pipeline stops before training; the served model stays"
@@ -76,7 +76,7 @@ def torn_file(lab: Lab, broken: bool) -> Alarm | None:
 @fault("demo numbers too good: the target among the features", "evaluate: leakage gate")
 def label_leak(lab: Lab, broken: bool) -> Alarm | None:
     target = config.contract().target
-    with lab.scratch(str(FEATURES)) as scratch:
+    with lab.scratch(str(FEATURES), str(VALID)) as scratch:
         if broken:
             leak = pl.col(target).cast(pl.Float64).alias("feature:leaked")
             scratch.change(str(FEATURES), leak)
@@ -86,7 +86,7 @@ def label_leak(lab: Lab, broken: bool) -> Alarm | None:
 @fault("retraining as a ritual: a candidate below the champion", "evaluate: champion gate")
 def worse_candidate(lab: Lab, broken: bool) -> Alarm | None:
     contract, split = config.contract(), config.params().split
-    with lab.scratch(str(FEATURES), "data/valid.parquet") as scratch:
+    with lab.scratch(str(FEATURES), str(VALID)) as scratch:
         if broken:
             past = pl.col(contract.time) < split.train_until
             # Three of four training labels belong to some other row.

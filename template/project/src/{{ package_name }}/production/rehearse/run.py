@@ -17,8 +17,8 @@ from .lab import FAULTS, Fault, Lab
 from .traffic import Traffic
 
 BENCH = Path(".rehearsal")
-ORDER = ["garbage-requests", "killed-worker", "slow-release", "failing-release", "rollback-twice"]
-ORDER += ["covariate-drift", "spike", "outage"]
+ORDER = ["covariate-drift", "garbage-requests", "killed-worker", "slow-release", "failing-release", "rollback-twice"]
+ORDER += ["spike", "outage"]
 QUIET_WINDOWS = 4
 
 

@@ -6,6 +6,7 @@ import datetime
 import random
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -13,9 +14,10 @@ import numpy as np
 import polars as pl
 
 from .. import config, drift
-from ..stages import VALID, windows
+from ..stages import VALID, windows, write_json
 
-SIZES = [1, 1, 1, 16]  # rows per request, in turn: single answers and small batches
+SIZES = [1, 1, 1, 1, 1, 16]  # rows per request, in turn: single answers and small batches
+PAYLOADS = Path("run/payloads.json")  # what the load test sends
 LABELLED, LABEL_DELAY = 0.85, 400  # share of rows that ever get a label; so many requests later
 
 
@@ -39,6 +41,7 @@ class Traffic:
         self.sent: list[Sent] = []
         self.requests = self._requests()
         self._next, self._stop = 0, threading.Event()
+        write_json(PAYLOADS, [self._body(rows)[0] for rows in self.requests[:500]])
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)
 
     def __enter__(self) -> "Traffic":
@@ -51,7 +54,12 @@ class Traffic:
 
     def event_time(self) -> str:
         """Return how far the replay has come, in the time of the data."""
-        return str(self.requests[min(self._next, len(self.requests) - 1)][-1][self.contract.time])
+        return str(self.at(self._next)[-1][self.contract.time])
+
+    def at(self, number: int) -> list[dict[str, Any]]:
+        """Return the rows of a request; when the data is at its end, its last hundred repeat."""
+        last = len(self.requests)
+        return self.requests[number if number < last else last - 1 - number % min(100, last)]
 
     def event_seconds(self) -> float:
         """Return the same as seconds since 1970."""
@@ -80,6 +88,10 @@ class Traffic:
             rows = rows[size:]
         return requests
 
+    def _body(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        hidden = (self.contract.id, self.contract.target)
+        return [{name: row[name] for name in row if name not in hidden} for row in rows]
+
     async def _run(self) -> None:
         tasks: set[asyncio.Task[None]] = set()
         timeout = aiohttp.ClientTimeout(total=10)
@@ -95,17 +107,14 @@ class Traffic:
             await asyncio.gather(*tasks)
 
     async def _send(self, session: aiohttp.ClientSession, number: int) -> None:
-        # After the last row the replay starts again from the last month's requests.
-        rows = self.requests[number % len(self.requests)]
-        await self._post(session, f"r{number}", rows)
+        await self._post(session, f"r{number}", self.at(number))
         if number >= LABEL_DELAY:
             await self._label(session, number - LABEL_DELAY)
 
     async def _post(
         self, session: aiohttp.ClientSession, request_id: str, rows: list[dict[str, Any]]
     ) -> None:
-        hidden = (self.contract.id, self.contract.target)
-        body = [{name: row[name] for name in row if name not in hidden} for row in rows]
+        body = self._body(rows)
         start, status, release = time.time(), 0, ""
         headers = {"X-Request-Id": request_id}
         try:
@@ -119,8 +128,7 @@ class Traffic:
         self.sent.append(Sent(start, status, taken, release, str(rows[0][self.contract.time])))
 
     async def _label(self, session: aiohttp.ClientSession, number: int) -> None:
-        rows = self.requests[number % len(self.requests)]
-        chance = random.Random(number)
+        rows, chance = self.at(number), random.Random(number)
         labels = [
             {"request_id": f"r{number}:{k}" if len(rows) > 1 else f"r{number}", "label": label}
             for k, row in enumerate(rows)
