@@ -11,12 +11,17 @@ import numpy as np
 import polars as pl
 
 from . import config, releases, score
-from .stages import LEVELS, MODEL, PROFILE, RAW, VALID, read_json, write_json
+from .stages import LEVELS, MODEL, PROFILE, RAW, VALID, write_json
 
 GOLDEN_ROWS = 50
 PACKAGE = Path(__file__).parents[1]
 # The serving image holds what answers requests and nothing else: no DVC, no Evidently, no Polars.
-MACHINERY = ["__init__", "__main__", "config", "matrix", "predictions", "releases", "score", "service"]
+CODE = ["__init__", "features", "train"] + [
+    f"production/{name}"
+    for name in ("__init__", "__main__", "config", "matrix", "predictions", "releases", "score", "service")
+]
+FILES = [str(path) for path in (MODEL, LEVELS, PROFILE)]
+FILES += ["contract.yaml", "slo.yaml", "bentofile.yaml", "requirements-serve.txt"]
 
 
 def package() -> str:
@@ -25,7 +30,11 @@ def package() -> str:
         raise config.Problem(f"package: {MODEL} not found; run `make train`")
     with tempfile.TemporaryDirectory() as folder:
         root, home = Path(folder, "source"), Path(folder, "home")
-        _stage(root)
+        code = {f"{PACKAGE.name}/{name}.py": PACKAGE / f"{name}.py" for name in CODE}
+        for name, source in ({name: Path(name) for name in FILES} | code).items():
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(source, root / name)
+        _golden(root)
         release = _seal(root)
         if (releases.FOLDER / release).exists():
             releases.verify(releases.source(release))
@@ -38,51 +47,32 @@ def package() -> str:
     return release
 
 
-def _stage(root: Path) -> None:
-    """Copy what the release holds, and add golden rows: inputs with the answers that are right."""
-    machinery = root / PACKAGE.name / "production"
-    machinery.mkdir(parents=True)
-    for name in ["__init__", "features", "train"]:
-        shutil.copy(PACKAGE / f"{name}.py", machinery.parent)
-    for name in MACHINERY:
-        shutil.copy(PACKAGE / "production" / f"{name}.py", machinery)
-    (root / "model").mkdir()
-    for path in [MODEL, LEVELS, PROFILE]:
-        shutil.copy(path, root / path)
-    for name in ["contract.yaml", "slo.yaml", "bentofile.yaml", "requirements-serve.txt"]:
-        shutil.copy(name, root)
-    _golden(root)
-
-
 def _golden(root: Path) -> None:
+    """Add golden rows: inputs with the answers that are right, to be asked again before any traffic."""
     contract, split = config.contract(), config.params().split
-    live = pl.scan_parquet(VALID).filter(pl.col(contract.time) >= split.train_until)
-    rows = live.head(20_000).collect().gather_every(400).head(GOLDEN_ROWS)
-    names = [*contract.columns, contract.time]
-    values = rows.select(names).with_columns(pl.col(contract.time).cast(pl.String)).to_dicts()
+    unseen = pl.scan_parquet(VALID).filter(pl.col(contract.time) >= split.train_until).head(20_000).collect()
+    rows = unseen.gather_every(max(unseen.height // GOLDEN_ROWS, 1)).head(GOLDEN_ROWS)
+    iso = pl.col(contract.time).dt.to_string("iso")
+    values = rows.select(*contract.columns, contract.time).with_columns(iso).to_dicts()
     answers = score.Engine(root).predict(values)
-    if not np.isfinite(answers).all():
-        bad = int((~np.isfinite(answers)).sum())
-        raise config.Problem(f"package: the model answers NaN for {bad} of {len(values)} golden rows")
+    if bad := int((~np.isfinite(answers)).sum()):
+        raise config.Problem(f"package: the model answers NaN for {bad} of {len(values)} golden rows; see train.py")
     write_json(root / "model/golden.json", {"rows": values, "probabilities": answers.tolist()})
 
 
 def _seal(root: Path) -> str:
-    files = releases.digests(root, [path for path in root.rglob("*") if path.is_file()])
-    versions = {"data": releases.digests(RAW.parent, [RAW])[RAW.name]}
+    paths = sorted(path for path in root.rglob("*") if path.is_file())
+    files = {path.relative_to(root).as_posix(): releases.digest(path) for path in paths}
+    versions = {"data": releases.digest(RAW)}
     release = releases.identify(files | versions)
     write_json(root / "release.json", {"id": release, "files": files, "versions": versions})
     return release
 
 
 def _build(root: Path, home: Path, release: str) -> None:
-    environment = os.environ | {
-        "BENTOML_HOME": str(home),
-        "BENTOML_DO_NOT_TRACK": "True",
-        "PYTHONPATH": str(root),
-    }
+    extra = {"BENTOML_HOME": str(home), "BENTOML_DO_NOT_TRACK": "True", "PYTHONPATH": str(root)}
     command = [sys.executable, "-m", "bentoml", "build", "--version", release, "--output", "tag"]
-    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=root, env=os.environ | extra, capture_output=True, text=True)
     if done.returncode:
         raise config.Problem(f"package: BentoML cannot build: {(done.stderr or done.stdout)[-400:]}")
     (bento,) = (home / "bentos").glob(f"*/{release}")

@@ -110,6 +110,7 @@ def _names(slo: config.Slo, params: config.Params, capacity: Facts) -> Facts:
     found = capacity | size(slo, capacity) | budget(slo) | canary(slo) | rules.names(slo)
     return found | slo.owners | dict(params.ports) | {
         "mark": MARK,
+        "package": Path(__file__).parents[1].name,
         "needed": found["replicas"] - 1,
         "hourly": f"{peak * 3600:g}",
         "promised_cost": f"{slo.objectives.cost.usd_per_1000:g}",

@@ -1,4 +1,4 @@
-"""A release is one content-addressed atom: model, code, data version, contract and objectives."""
+"""A release is one content-addressed atom: model, code, data version, contract and promises."""
 
 import hashlib
 import json
@@ -22,43 +22,45 @@ def stable() -> str | None:
     return STABLE.read_text(encoding="utf-8").strip() if STABLE.exists() else None
 
 
-def digests(root: Path, parts: list[Path]) -> dict[str, str]:
-    """Return the SHA-256 of each file, by its path below root."""
-    return {
-        path.relative_to(root).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(parts)
-    }
+def set_stable(release: str) -> None:
+    STABLE.write_text(release + "\n", encoding="utf-8")
+
+
+def newest() -> str:
+    packaged = [str(event["release"]) for event in ledger() if event["event"] == "packaged"]
+    if not packaged:
+        raise config.Problem("up: there is no release yet; `make package` makes one")
+    return packaged[-1]
+
+
+def digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def identify(parts: dict[str, str]) -> str:
-    """Return the id that follows from the parts: the same parts, the same id."""
+    """Return the id that follows from the parts' digests: the same parts, the same id."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def verify(root: Path) -> str:
     """Return the release id of a source folder; refuse one of which a part was changed or lost."""
     manifest = json.loads((root / "release.json").read_text(encoding="utf-8"))
-    for name, digest in manifest["files"].items():
-        path = root / name
-        if not path.exists() or hashlib.sha256(path.read_bytes()).hexdigest() != digest:
-            raise config.Problem(
-                f"release {manifest['id']}: {name} is not what was packaged; package it again"
-            )
+    for name, expected in manifest["files"].items():
+        if not (root / name).exists() or digest(root / name) != expected:
+            raise config.Problem(f"release {manifest['id']}: {name} is not what was packaged; package it again")
     if identify(manifest["files"] | manifest["versions"]) != manifest["id"]:
-        raise config.Problem(f"release {manifest['id']}: its manifest was changed")
+        raise config.Problem(f"release {manifest['id']}: its manifest was changed; package it again")
     return str(manifest["id"])
 
 
 def record(event: str, **facts: Any) -> None:
     """Append one event to the ledger: what happened to which release, when and why."""
     LEDGER.parent.mkdir(exist_ok=True)
-    line = json.dumps({"at": time.time(), "event": event} | facts)
-    with LEDGER.open("a", encoding="utf-8") as ledger:
-        ledger.write(line + "\n")
+    with LEDGER.open("a", encoding="utf-8") as file:
+        file.write(json.dumps({"at": time.time(), "event": event} | facts) + "\n")
 
 
 def ledger() -> list[dict[str, Any]]:
     """Return every event so far, oldest first."""
-    if not LEDGER.exists():
-        return []
-    return [json.loads(line) for line in LEDGER.read_text(encoding="utf-8").splitlines()]
+    lines = LEDGER.read_text(encoding="utf-8").splitlines() if LEDGER.exists() else []
+    return [json.loads(line) for line in lines]

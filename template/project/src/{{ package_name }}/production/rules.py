@@ -16,7 +16,7 @@ SHEET = TEMPLATES / "rules.yaml"
 MIN_BAD = 5  # bad requests in the short window: below it, an error or two at night is noise
 SHARES = {"1h": 0.02, "6h": 0.05, "1d": 0.1, "3d": 0.1}  # of the budget, spent in a long window
 MINUTES = {"5m": 5, "30m": 30, "1h": 60, "2h": 120, "6h": 360, "1d": 1440, "3d": 4320}
-HEALTH, AFTER = 60, 400  # minutes before and after something breaks in a test
+AFTER = 400  # minutes that a test can last after something breaks
 
 
 def budgets(slo: Slo) -> dict[str, float]:
@@ -63,7 +63,8 @@ def alerts(slo: Slo) -> list[Alert]:
 
 
 def _sheet(slo: Slo) -> dict[str, Any]:
-    return yaml.safe_load(Template(SHEET.read_text(encoding="utf-8")).substitute(names(slo)))
+    text = Template(SHEET.read_text(encoding="utf-8")).substitute(names(slo))
+    return dict(yaml.safe_load(text))
 
 
 def names(slo: Slo) -> dict[str, Any]:
@@ -75,25 +76,27 @@ def names(slo: Slo) -> dict[str, Any]:
     found |= {"quality_auc": f"{goal.quality.auc:g}"}
     found |= {"freshness_hours": f"{goal.freshness.hours:g}"}
     found |= {"staleness_days": f"{goal.staleness.days:g}"}
-    found |= {
-        "rate": f"{rate:.10g}",
-        "none": _after(rate, 0),
-        "all": _after(0, rate),
-        "twice": _after(rate, 2 * rate),
-    }
+    found |= {"rate": f"{rate:.10g}", "none": _after(360 * rate, 0), "all": _after(0, rate)}
+    found |= {"twice": _after(60 * rate, 2 * rate)}
     for name, budget in budgets(slo).items():
-        rates, bad = burns(slo, budget), rate * slow(slo, budget)
-        pages = min(rates[window] * budget * MINUTES[window] for window in ("1h", "6h"))
-        found |= {f"{name}_{window}": f"{burn * budget:.6g}" for window, burn in rates.items()}
-        found |= {f"{name}_{window}_burn": f"{burn:g}" for window, burn in rates.items()}
-        found |= {f"{name}_good": _after(rate, rate - bad), f"{name}_bad": _after(0, bad)}
-        found |= {f"{name}_minutes": int(pages) + 2, f"{name}_budget": budget}
+        burn = burns(slo, budget)
+        found |= {f"{name}_{window}": f"{burn[window] * budget:.6g}" for window in burn}
+        found |= {f"{name}_{window}_burn": f"{burn[window]:g}" for window in burn}
+        found[f"{name}_minutes"] = int(burn["1h"] * budget * MINUTES["1h"]) + 2
+        found[f"{name}_budget"] = budget
+        found[f"{name}_spent"] = f"{rate * budget / 2:.10g}"
+        found[f"{name}_within"] = f"{rate * (1 - budget / 2):.10g}"
+        for severity, long, short in (("page", "6h", "30m"), ("ticket", "3d", "6h")):
+            # Just above the lower burn rate, and enough for the short window.
+            bad = max(1.1 * burn[long] * budget * rate, 1.2 * MIN_BAD / MINUTES[short])
+            found[f"{name}_{severity}_good"] = _after(0, rate - bad)
+            found[f"{name}_{severity}_bad"] = _after(0, bad)
     return found
 
 
-def _after(before: float, now: float) -> str:
-    """Return how a counter goes on that has grown by `before` a minute and now grows by `now`."""
-    return f"{HEALTH * before + now:.10g}+{now:.10g}x{AFTER}"
+def _after(total: float, rate: float) -> str:
+    """Return how a counter goes on that has come to a total and now grows by `rate` a minute."""
+    return f"{total + rate:.10g}+{rate:.10g}x{AFTER}"
 
 
 def rules(slo: Slo) -> dict[str, Any]:
@@ -120,20 +123,22 @@ def tests(slo: Slo) -> dict[str, Any]:
     found, sheet = alerts(slo), _sheet(slo)
     hours = {name: f"{values}x360" for name, values in sheet["health"].items()}
     expected = [(alert, minute, False) for minute in (4, 60, 360) for alert in found]
-    made = [_fires(sheet["health"], alert, found) for alert in found]
-    made.append(_test("quiet hours", hours, expected))
+    made = [_fires(sheet["health"], a, test, found) for a in found for test in a["tests"]]
+    made.append(_test("quiet hours", hours | sheet["calm"], expected))
     made.append(_test("three errors in a lone night", hours | sheet["night"], expected))
     return {"rule_files": ["rules.yml"], "evaluation_interval": "1m", "tests": made}
 
 
-def _fires(health: dict[str, str], alert: Alert, found: list[Alert]) -> dict[str, Any]:
-    series = {name: f"{values}x{HEALTH + AFTER}" for name, values in health.items()}
-    series |= {name: f"{health[name]}x{HEALTH} {now}" for name, now in alert["breaks"].items()}
-    end = HEALTH + alert["minutes"]
+def _fires(
+    health: dict[str, str], alert: Alert, test: dict[str, Any], found: list[Alert]
+) -> dict[str, Any]:
+    start, end = test["health"], test["health"] + test["minutes"]
+    series = {name: f"{values}x{start + AFTER}" for name, values in health.items()}
+    series |= {name: f"{health[name]}x{start} {now}" for name, now in test["breaks"].items()}
     # What deserves a ticket must page nobody.
     pages = [a for a in found if a["severity"] == "page"] if alert["severity"] == "ticket" else []
-    expected = [(alert, HEALTH, False), (alert, end, True), *((a, end, False) for a in pages)]
-    return _test(f"{alert['alert']} within {alert['minutes']} minutes", series, expected)
+    expected = [(alert, start, False), (alert, end, True), *((a, end, False) for a in pages)]
+    return _test(f"{alert['alert']} within {test['minutes']} minutes", series, expected)
 
 
 def _test(name: str, series: dict[str, str], expected: list[Expected]) -> dict[str, Any]:

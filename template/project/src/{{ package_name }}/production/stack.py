@@ -1,68 +1,64 @@
-"""The production stack on this machine: two slots, proxy, Prometheus, Alertmanager, monitor.
-
-Everything listens on loopback, runs detached, and is ended by the process id recorded at its start.
-"""
+"""The production stack on this machine, under supervisord: two slots, proxy, monitoring. Loopback only."""
 
 import contextlib
-import json
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
+import xmlrpc.client
 from pathlib import Path
 from typing import Any
 
 import psutil
+from supervisor.xmlrpc import SupervisorTransport
 
 from . import config, proxy, releases
 from .stages import read_json, write_json
 
-LOGS, PIDS, SLOTS = Path("run/logs"), Path("run/pids.json"), Path("run/slots.json")
-PACKAGE = Path(__file__).parents[1].name
-# What answers when a part is ready; a slot's port opens before its model is loaded.
-READY = {"proxy": "/livez", "prometheus": "/-/ready", "alertmanager": "/-/ready"}
-READY |= {"monitor": "/metrics", "blue": "/readyz", "green": "/readyz"}
+CONF, SOCKET, SLOTS = Path("ops/derived/supervisord.conf"), Path("run/supervisor.sock"), Path("run/slots.json")
+# What answers when a part is ready. A slot opens its port before its model is loaded: ask /readyz.
+READY = {"blue": "/readyz", "green": "/readyz", "proxy": "/livez", "prometheus": "/-/ready"}
+READY |= {"alertmanager": "/-/ready", "monitor": "/metrics"}
 
 
 def up() -> None:
     """Start what does not run yet, wait until all is ready, and show it."""
-    stable = releases.stable() or _newest()
-    commands = _commands()
+    stable, serving = releases.stable() or releases.newest(), str(slots()["stable"])
     try:
-        serving = str(slots()["stable"])
+        if not runs():
+            _start_supervisor()
         start_slot(serving, stable)
-        for name, command in commands.items():
-            _start(name, command)
-        for name in [serving, *commands]:
+        for name in [serving, *(name for name in READY if name not in ("blue", "green"))]:
             wait_ready(name)
         proxy.set_weights({serving: 100, other(serving): 0})
     except BaseException:
         down()
         raise
     if releases.stable() is None:
-        releases.STABLE.write_text(stable + "\n", encoding="utf-8")
+        releases.set_stable(stable)
         releases.record("deployed", release=stable)
     show()
 
 
 def down() -> None:
-    """End every process that `up` or a promotion started, and nothing else."""
-    for name in list(_pids()):
-        _stop(name)
+    """Stop all that `up` started."""
+    if runs():
+        _ask("shutdown")
+        while runs():
+            time.sleep(0.1)
+    write_json(SLOTS, slots() | {"blue": None, "green": None})
 
 
 def show() -> None:
-    """Print what runs, where, and since when."""
-    found = slots()
-    for name in ["blue", "green", "proxy", "prometheus", "alertmanager", "monitor"]:
-        state = "up" if _process(name) else "down"
-        what = str(found.get(name) or "") + (" (stable)" if name == found["stable"] else "")
-        print(f"{name:<14}{state:<6}http://127.0.0.1:{port(name)}  {what}")
+    """Print what runs, and where."""
+    states = {p["name"]: p["statename"].lower() for p in _ask("getAllProcessInfo")} if runs() else {}
+    for name in READY:
+        what = str(slots().get(name) or "") + (" (stable)" if name == slots()["stable"] else "")
+        print(f"{name:<14}{states.get(name, 'down'):<9}http://127.0.0.1:{port(name)}  {what}")
 
 
 def slots() -> dict[str, str | None]:
@@ -84,35 +80,28 @@ def port(name: str) -> int:
 
 def start_slot(slot: str, release: str) -> None:
     """Serve a release in a slot; what the slot served before is stopped first."""
-    if slots()[slot] == release and _process(slot):
+    if slots()[slot] == release and _info(slot)["statename"] == "RUNNING":
         return
-    _stop(slot)
-    home = Path("run", slot).resolve()
-    # One home per slot: two servers that share one delete each other's metrics.
-    extra = {"BENTOML_HOME": str(home / "bentoml"), "RUN_DIR": str(home)}
+    stop_slot(slot)
+    home = Path("run", slot)
     shutil.rmtree(home / "bentoml", ignore_errors=True)
     (home / "bentoml").mkdir(parents=True)
-    command = [sys.executable, "-m", "bentoml", "serve", ".", "--host", "127.0.0.1"]
-    command += ["--port", str(port(slot))]
-    _start(slot, command, releases.FOLDER / release / "bento", extra)
+    (home / "release").unlink(missing_ok=True)
+    (home / "release").symlink_to((releases.FOLDER / release / "bento").resolve())
+    _ask("startProcess", slot, False)
     write_json(SLOTS, slots() | {slot: release})
 
 
 def stop_slot(slot: str) -> None:
-    _stop(slot)
+    with contextlib.suppress(xmlrpc.client.Fault):  # it does not run
+        _ask("stopProcess", slot)
     write_json(SLOTS, slots() | {slot: None})
-
-
-def kill_slot(slot: str) -> None:
-    """End a slot as a crash would: no goodbye."""
-    _stop(slot, signal.SIGKILL)
 
 
 def workers(slot: str) -> list[int]:
     """Return the process ids of a slot's serving processes."""
-    process = _process(slot)
     found = []
-    for child in process.children(recursive=True) if process else []:
+    for child in psutil.Process(_info(slot)["pid"]).children(recursive=True):
         with contextlib.suppress(psutil.Error):  # it may be gone by now
             if "_bentoml_impl.worker.service" in child.cmdline():
                 found.append(child.pid)
@@ -132,92 +121,52 @@ def is_ready(name: str) -> bool:
 def wait_ready(name: str, seconds: float = 30) -> None:
     deadline = time.time() + seconds
     while not is_ready(name):
-        if not _process(name) or time.time() > deadline:
-            lines = (LOGS / f"{name}.log").read_text(errors="replace").strip().splitlines()
-            last = lines[-1] if lines else "it said nothing"
-            raise config.Problem(f"{name} did not become ready: {last} (run/logs/{name}.log)")
+        if time.time() > deadline or _info(name)["statename"] in ("FATAL", "EXITED"):
+            lines = Path(f"run/logs/{name}.log").read_text(errors="replace").split("\n")
+            last = next((line for line in reversed(lines) if line.strip()), "it said nothing")
+            raise config.Problem(f"up: {name} does not get ready: {last.strip()} (run/logs/{name}.log)")
         time.sleep(0.1)
 
 
-def _newest() -> str:
-    packaged = [event["release"] for event in releases.ledger() if event["event"] == "packaged"]
-    if not packaged:
-        raise config.Problem("up: there is no release yet; `make package` makes one")
-    return str(packaged[-1])
-
-
-def _commands() -> dict[str, list[str]]:
-    derived, loopback = "ops/derived", "127.0.0.1"
-    alertmanager = shutil.which("prometheus-alertmanager") or "alertmanager"
-    found = {
-        "proxy": ["haproxy", "-db", "-f", f"{derived}/haproxy.cfg"],
-        "prometheus": [
-            "prometheus", f"--config.file={derived}/prometheus.yml", "--log.level=warn",
-            "--storage.tsdb.path=run/prometheus", "--storage.tsdb.retention.time=2d",
-            f"--web.listen-address={loopback}:{port('prometheus')}",
-        ],
-        "alertmanager": [
-            alertmanager, f"--config.file={derived}/alertmanager.yml", "--cluster.listen-address=",
-            "--storage.path=run/alertmanager", "--log.level=warn",
-            f"--web.listen-address={loopback}:{port('alertmanager')}",
-        ],
-        "monitor": [sys.executable, "-m", f"{PACKAGE}.production", "monitor"],
-    }  # fmt: skip
-    for command in found.values():
-        if not shutil.which(command[0]):
-            raise config.Problem(f"up: {command[0]} is not installed; bash deploy/local/tools.sh")
-    if not Path(derived, "haproxy.cfg").exists():
-        raise config.Problem(f"up: {derived} is empty; `make plan` fills it")
-    return found
-
-
-def _start(
-    name: str, command: list[str], cwd: Path = Path(), extra: dict[str, str] | None = None
-) -> None:
-    if _process(name):
-        return
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port(name)))
-        except OSError:
-            raise config.Problem(
-                f"up: port {port(name)} for {name} is taken; free it, or change ports.{name} in "
-                "params.yaml and run `make plan`"
-            ) from None
-    LOGS.mkdir(parents=True, exist_ok=True)
-    with (LOGS / f"{name}.log").open("ab") as log:
-        process = subprocess.Popen(
-            command, cwd=cwd, env=os.environ | {"BENTOML_DO_NOT_TRACK": "True"} | (extra or {}),
-            stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-        )  # fmt: skip
-    born = psutil.Process(process.pid).create_time()
-    write_json(PIDS, _pids() | {name: {"pid": process.pid, "born": born}})
-
-
-def _stop(name: str, sign: signal.Signals = signal.SIGTERM) -> None:
-    if process := _process(name):
-        family = [process, *process.children(recursive=True)]
-        for member in family if sign == signal.SIGKILL else [process]:
-            member.send_signal(sign)
-        _, left = psutil.wait_procs(family, timeout=10)
-        for member in left:
-            member.kill()
-        psutil.wait_procs(left, timeout=5)
-    write_json(PIDS, {key: value for key, value in _pids().items() if key != name})
-
-
-def _process(name: str) -> psutil.Process | None:
-    """Return the process that we started under this name; another one with its id is not ours."""
-    if not (known := _pids().get(name)):
-        return None
+def runs() -> bool:
+    """Return whether our supervisord runs."""
     try:
-        process = psutil.Process(known["pid"])
-        ours = abs(process.create_time() - known["born"]) < 1
-        return process if ours and process.status() != psutil.STATUS_ZOMBIE else None
-    except psutil.NoSuchProcess:
-        return None
+        return bool(_ask("getState")["statename"])
+    except xmlrpc.client.Fault:  # it is on its way down
+        return True
+    except OSError:
+        return False
 
 
-def _pids() -> dict[str, Any]:
-    return json.loads(PIDS.read_text(encoding="utf-8")) if PIDS.exists() else {}
+def _start_supervisor() -> None:
+    for program in ("haproxy", "prometheus"):
+        if not shutil.which(program):
+            raise config.Problem(f"up: {program} is not installed; bash deploy/local/tools.sh")
+    if not CONF.exists():
+        raise config.Problem(f"up: {CONF} not found; `make plan` writes it")
+    for name in READY:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port(name)))
+            except OSError:
+                way_out = f"free it, or change ports.{name} in params.yaml and run `make plan`"
+                raise config.Problem(f"up: port {port(name)} for {name} is taken; {way_out}") from None
+    for folder in ("logs", "blue/release", "green/release"):
+        Path("run", folder).parent.mkdir(parents=True, exist_ok=True)
+    Path("run/logs").mkdir(exist_ok=True)
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    extra = {"PATH": path, "BENTOML_DO_NOT_TRACK": "True"}
+    subprocess.run([sys.executable, "-m", "supervisor.supervisord", "-c", CONF], env=os.environ | extra, check=True)
+    while not runs():
+        time.sleep(0.05)
+
+
+def _info(name: str) -> dict[str, Any]:
+    return dict(_ask("getProcessInfo", name))
+
+
+def _ask(method: str, *words: Any) -> Any:
+    """Call supervisord over its socket; raises xmlrpc.client.Fault when it refuses."""
+    transport = SupervisorTransport(None, None, f"unix://{SOCKET}")
+    return getattr(xmlrpc.client.ServerProxy("http://localhost", transport).supervisor, method)(*words)

@@ -15,32 +15,26 @@ from .. import train as yours_train
 from . import config, drift, matrix
 
 RAW, VALID, FEATURES = (Path(f"data/{name}.parquet") for name in ("raw", "valid", "features"))
-MODEL, LEVELS, PROFILE = (
-    Path(f"model/{name}") for name in ("model.txt", "levels.json", "profile.json")
-)
+MODEL, LEVELS, PROFILE = (Path(f"model/{name}") for name in ("model.txt", "levels.json", "profile.json"))
 TORN = (OSError, ValueError, EOFError, zipfile.BadZipFile, pl.exceptions.PolarsError)
 
 
 def ingest(source: str | None = None) -> None:
     """Read the source into data/raw.parquet; a source that fails leaves the old file as it was."""
-    source = source or config.params().source
-    contract = config.contract()
+    source, contract = source or config.params().source, config.contract()
     try:
         frame = _typed(yours_ingest.ingest(source), contract)
     except TORN as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-        raise config.Problem(
-            f"ingest: {source} cannot be read ({reason}); {RAW} is as it was; mend the source"
-        ) from error
+        way_out = f"{RAW} is as it was; mend the source"
+        raise config.Problem(f"ingest: {source} cannot be read ({reason}); {way_out}") from error
     if twice := frame.height - frame[contract.id].n_unique():
         frame = frame.unique(contract.id, keep="first", maintain_order=True)
         print(f"ingest: {twice} rows came twice and count once")
     before = pl.scan_parquet(RAW).select(pl.len()).collect().item() if RAW.exists() else 0
     if frame.height < before:
-        raise config.Problem(
-            f"ingest: {source} has {frame.height} rows, {RAW} has {before}: a torn source? "
-            f"{RAW} is as it was; if rows were meant to go, delete it and run again"
-        )
+        what = f"{source} has {frame.height} rows, {RAW} has {before}: a torn source? {RAW} is as it was"
+        raise config.Problem(f"ingest: {what}; if rows were meant to go, delete it and run again")
     write(RAW, frame)
     print(f"ingest: {frame.height} rows, {frame.width} columns from {source}")
 
@@ -54,35 +48,30 @@ def _typed(frame: pl.DataFrame, contract: config.Contract) -> pl.DataFrame:
     if when.dtype == pl.String:
         when = when.str.to_datetime(time_zone="UTC")
     if target.dtype != pl.Boolean:
-        if target.dtype.is_numeric() and target.drop_nulls().is_in([0, 1]).all():
-            target = target == 1
-        else:
+        if not (target.dtype.is_numeric() and target.drop_nulls().is_in([0, 1]).all()):
             shown = ", ".join(map(str, target.unique().head(3)))
-            raise config.Problem(
-                f"ingest: target {target.name} must be true or false, or 1 or 0; it holds {shown}"
-            )
-    # A zone is turned to UTC and dropped: all times are UTC.
-    when = when.cast(pl.Datetime("us"))
-    return frame.with_columns(pl.col(contract.id).cast(pl.String), when, target).sort(
-        contract.time, contract.id
-    )
+            what = f"target {target.name} must be true or false, or 1 or 0; it holds {shown}"
+            raise config.Problem(f"ingest: {what}; make it so in ingest.py")
+        target = target == 1
+    # All times are UTC: a zone is turned to it and dropped.
+    columns = [pl.col(contract.id).cast(pl.String), when.cast(pl.Datetime("us")), target]
+    return frame.with_columns(columns).sort(contract.time, contract.id)
 
 
 def featurize() -> None:
     """Make data/features.parquet from the valid rows: id, time, target, slices, features."""
-    contract = config.contract()
-    frame = pl.read_parquet(VALID)
+    contract, frame = config.contract(), pl.read_parquet(VALID)
     found = features(frame, contract)
-    kept = [contract.id, contract.time, contract.target]
-    slices = {f"slice:{name}": frame[name].cast(pl.String) for name in contract.slices}
-    write(FEATURES, frame.select(kept).with_columns(**slices, **_prefixed(found)))
+    columns = {f"slice:{name}": frame[name].cast(pl.String) for name in contract.slices}
+    for name, array in found.items():
+        columns[f"feature:{name}"] = pl.Series(array.tolist() if array.dtype == object else array)
+    write(FEATURES, frame.select(contract.id, contract.time, contract.target).with_columns(**columns))
     print(f"featurize: {frame.height} rows, {len(found)} features")
 
 
 def features(frame: pl.DataFrame, contract: config.Contract) -> matrix.Columns:
     """Return your features of a frame of valid rows, along the path that the service takes."""
-    names = [*contract.columns, contract.time]
-    values = frame.select(names).to_dict(as_series=False)
+    values = frame.select(*contract.columns, contract.time).to_dict(as_series=False)
     return yours_features.features(matrix.columns(values, contract))
 
 
@@ -92,29 +81,20 @@ def train() -> None:
     found, y, when = load_features(contract)
     past = (when < np.datetime64(params.split.train_until)) & ~np.isnan(y)
     if past.sum() < 100 or len(np.unique(y[past])) < 2:
-        raise config.Problem(
-            f"train: {past.sum()} labelled rows of {len(np.unique(y[past]))} classes before "
-            "split.train_until; move it in params.yaml, or bring more data"
-        )
+        what = f"{past.sum()} labelled rows before split.train_until, or one class alone, are too few"
+        raise config.Problem(f"train: {what}; move it in params.yaml, or bring more data")
     levels = matrix.learn_levels({name: array[past] for name, array in found.items()})
-    x = matrix.encode(found, levels)
+    x, categorical = matrix.encode(found, levels), [name for name, known in levels.items() if known]
     text = yours_train.train(
-        x[past],
-        y[past],
-        list(levels),
-        [name for name, known in levels.items() if known],
-        params.train,
-        params.seed,
-        _progress,
+        x[past], y[past], list(levels), categorical, params.train, params.seed, _progress
     )
     MODEL.parent.mkdir(exist_ok=True)
     MODEL.write_text(text, encoding="utf-8", newline="\n")
     write_json(LEVELS, levels)
-    known = when < np.datetime64(params.split.evaluate_until)
+    known, watch = when < np.datetime64(params.split.evaluate_until), params.watch
     seen = {name: array[known] for name, array in found.items()}
     seen["probability"] = yours_train.predict(yours_train.load(text), x[known])
-    window = windows(when[known], params.watch.window_days)
-    watch = params.watch
+    window = windows(when[known], watch.window_days)
     profile = drift.learn(seen, window, watch.window_rows, watch.min_distance)
     write_json(PROFILE, {"trained_until": str(when[past].max()), "columns": profile})
     print(f"train: {past.sum()} rows, {len(levels)} features -> {MODEL}")
@@ -122,21 +102,18 @@ def train() -> None:
 
 def load_features(contract: config.Contract) -> tuple[matrix.Columns, np.ndarray, np.ndarray]:
     """Return features, target (float64, NaN where unlabelled) and time of every row."""
-    frame = pl.read_parquet(FEATURES)
-    found = {
-        column.removeprefix("feature:"): np.array(frame[column].to_list(), dtype=object)
-        if frame.schema[column] == pl.String
-        else frame[column].to_numpy()
-        for column in frame.columns
-        if column.startswith("feature:")
-    }
+    frame, found = pl.read_parquet(FEATURES), {}
+    for column in [name for name in frame.columns if name.startswith("feature:")]:
+        text = frame.schema[column] == pl.String
+        array = np.array(frame[column].to_list(), dtype=object) if text else frame[column].to_numpy()
+        found[column.removeprefix("feature:")] = array
     y = frame[contract.target].cast(pl.Float64).fill_null(np.nan).to_numpy()
     return found, y, frame[contract.time].to_numpy()
 
 
 def windows(when: np.ndarray, days: float) -> np.ndarray:
     """Number the rows by windows of so many days, counted from 1970."""
-    return (when.astype("datetime64[s]").astype(np.int64) // int(days * 86400)).astype(np.int64)
+    return np.asarray(when.astype("datetime64[s]").astype(np.int64) // int(days * 86400))
 
 
 def write(path: Path, frame: pl.DataFrame) -> None:
@@ -153,13 +130,6 @@ def read_json(path: Path) -> Any:
 def write_json(path: Path, data: Any) -> None:
     path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8", newline="\n")
-
-
-def _prefixed(found: matrix.Columns) -> dict[str, pl.Series]:
-    return {
-        f"feature:{name}": pl.Series(array.tolist() if array.dtype == object else array)
-        for name, array in found.items()
-    }
 
 
 def _progress(done: int, total: int) -> None:

@@ -1,7 +1,6 @@
 """What a fault needs: a scratch copy of the repo to break, the running stack, the traffic."""
 
 import contextlib
-import dataclasses
 import os
 import shutil
 import subprocess
@@ -9,28 +8,29 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import polars as pl
 
 from .. import config
 from .traffic import Traffic
 
-PACKAGE = Path(__file__).parents[2]
+PACKAGE = Path(__file__).parents[2].name
+COPIED = ["contract.yaml", "slo.yaml", "params.yaml", "bentofile.yaml", "requirements-serve.txt"]
 
 
-@dataclasses.dataclass
+@dataclass
 class Alarm:
-    """What a detector said, how long after the injection, and how the fault was answered."""
+    """What a detector said, how many seconds after the injection, and how the fault was answered."""
 
     said: str
-    seconds: float
-    answer: str
+    seconds: float = 0.0
+    answer: str = ""
 
 
-@dataclasses.dataclass(frozen=True)
-class Fault:
+class Fault(NamedTuple):
     """One way in which AI projects die. `run(lab, broken)` returns the alarm, None if all is quiet.
 
     With `broken=False` nothing is injected: that is the control, and it must stay quiet.
@@ -39,26 +39,31 @@ class Fault:
     id: str
     dies: str
     by: str
-    run: Callable[["Lab", bool], Alarm | None]
     live: bool
+    run: Callable[["Lab", bool], Alarm | None]
 
 
 FAULTS: dict[str, Fault] = {}
+Run = Callable[["Lab", bool], Alarm | None]
 
 
-def fault(
-    dies: str, by: str, live: bool = False
-) -> Callable[[Callable[["Lab", bool], Alarm | None]], Callable[["Lab", bool], Alarm | None]]:
+def fault(dies: str, by: str, live: bool = False) -> Callable[[Run], Run]:
     """Register a fault under its function's name."""
 
-    def register(
-        run: Callable[["Lab", bool], Alarm | None],
-    ) -> Callable[["Lab", bool], Alarm | None]:
+    def register(run: Run) -> Run:
         name = run.__name__.replace("_", "-")
-        FAULTS[name] = Fault(name, dies, by, run, live)
+        FAULTS[name] = Fault(name, dies, by, live, run)
         return run
 
     return register
+
+
+def copy_repo(root: Path) -> None:
+    """Copy code and promises, without data, models and releases."""
+    for name in COPIED:
+        shutil.copy(name, root)
+    for name in ("src", "ops", ".github"):
+        shutil.copytree(name, root / name)
 
 
 class Scratch:
@@ -67,37 +72,31 @@ class Scratch:
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    def verb(self, *words: str) -> tuple[bool, str]:
-        """Run a verb; return whether it was refused with a message of ours, and the message."""
-        command = [sys.executable, "-m", f"{PACKAGE.name}.production", *words]
-        environment = os.environ | {"PYTHONPATH": str(self.root / "src")}
-        done = subprocess.run(
-            command, cwd=self.root, env=environment, capture_output=True, text=True, check=False
-        )
-        refused = done.returncode == 1 and "Traceback" not in done.stderr
-        if done.returncode and not refused:
-            raise config.Problem(f"rehearse: {words[0]} broke: {done.stderr[-500:]}")
-        return refused, done.stderr.strip()
+    def verb(self, *words: str) -> str | None:
+        """Run a verb beside the live stack; return the message with which it refused, or None."""
+        command = ["nice", sys.executable, "-m", f"{PACKAGE}.production", *words]
+        extra = {"PYTHONPATH": str(self.root / "src")}
+        done = subprocess.run(command, cwd=self.root, env=os.environ | extra, capture_output=True, text=True)
+        if done.returncode and (done.returncode > 1 or "Traceback" in done.stderr):
+            raise config.Problem(f"{words[0]} broke: {done.stderr.strip().splitlines()[-1]}")
+        return done.stderr.strip() if done.returncode else None
 
-    def expect(self, broken_by: str, answer: str, *words: str) -> Alarm | None:
-        """Run a verb; an alarm counts only if it names what was broken."""
+    def expect(self, broken: str, answer: str, *words: str) -> Alarm | None:
+        """Run a verb; its refusal is an alarm only if it names what was broken."""
         start = time.time()
-        refused, said = self.verb(*words)
-        if not refused or broken_by not in said:
-            return None
-        line = next(line for line in said.splitlines() if broken_by in line)
-        return Alarm(line, time.time() - start, answer)
+        lines = [line for line in (self.verb(*words) or "").splitlines() if broken in line]
+        return Alarm(lines[0], time.time() - start, answer) if lines else None
 
-    def change(self, name: str, *columns: pl.Expr, drop: str = "") -> None:
+    def change(self, path: Path, *columns: pl.Expr, drop: str = "") -> None:
         """Rewrite a Parquet file with columns changed or dropped."""
-        frame = pl.read_parquet(self.root / name).with_columns(*columns)
-        frame.drop([drop] if drop else []).write_parquet(self.root / name)
+        frame = pl.read_parquet(self.root / path).with_columns(*columns)
+        frame.drop([drop] if drop else []).write_parquet(self.root / path)
 
     def replace(self, name: str, old: str, new: str) -> None:
         """Replace text in a file; the text must be there."""
         text = (self.root / name).read_text(encoding="utf-8")
         if old not in text:
-            raise config.Problem(f"rehearse: {name} does not hold {old!r}")
+            raise config.Problem(f"{name} does not hold {old!r}")
         (self.root / name).write_text(text.replace(old, new), encoding="utf-8")
 
 
@@ -111,26 +110,21 @@ class Lab:
     @property
     def traffic(self) -> Traffic:
         if self._traffic is None:
-            raise config.Problem("rehearse: this fault needs the running stack")
+            raise config.Problem("this fault needs the running stack")
         return self._traffic
 
     @contextlib.contextmanager
-    def scratch(self, *data: str) -> Iterator[Scratch]:
-        """Copy the repo, with the named data folders; rows of the live period stay out."""
+    def scratch(self, *data: Path) -> Iterator[Scratch]:
+        """Copy the repo, with the named data files; rows of the live period stay out."""
+        contract, until = config.contract(), config.params().split.evaluate_until
         with tempfile.TemporaryDirectory(prefix="rehearse-") as folder:
             root = Path(folder)
-            for name in ["contract.yaml", "slo.yaml", "params.yaml", "bentofile.yaml"]:
-                shutil.copy(name, root)
-            shutil.copy("requirements-serve.txt", root)
-            for name in ["src", "ops", ".github", *[d for d in data if not d.endswith(".parquet")]]:
-                shutil.copytree(name, root / name)
-            (root / "data").mkdir(exist_ok=True)
-            contract, until = config.contract(), config.params().split.evaluate_until
-            for name in [d for d in data if d.endswith(".parquet")]:
-                rows = pl.scan_parquet(name).filter(pl.col(contract.time) < until)
-                rows.collect().write_parquet(root / name)
-            if Path("releases").exists():
-                (root / "releases").symlink_to(Path("releases").resolve())
+            copy_repo(root)
+            for name in data:
+                (root / name).parent.mkdir(exist_ok=True)
+                pl.scan_parquet(name).filter(pl.col(contract.time) < until).sink_parquet(root / name)
+            shutil.copytree("model", root / "model")
+            (root / "releases").symlink_to(Path("releases").resolve())
             yield Scratch(root)
 
     def say(self, text: str) -> None:

@@ -5,7 +5,6 @@ import http.client
 import json
 import os
 import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -14,8 +13,8 @@ from typing import Any
 import psutil
 
 from .. import config, release, releases, stack, watch
-from ..stages import read_json
-from .lab import PACKAGE, Alarm, Lab, Scratch, fault, wait_for
+from ..stages import RAW, VALID, read_json
+from .lab import PACKAGE, Alarm, Lab, fault, wait_for
 from .traffic import SIZES
 
 ALERTS = Path("run/alerts.jsonl")
@@ -27,108 +26,94 @@ right = features
 
 
 def features(columns):
-    {bug}
+    {}
     return right(columns)
 """
 
 
 @fault("the world moves: the data's own later season", "watch", live=True)
 def covariate_drift(lab: Lab, broken: bool) -> Alarm | None:
-    if not broken:
-        # The control is the first month after the training data: nothing may be confirmed.
+    if not broken:  # the first month after the training data: nothing may be confirmed
         noise = "; ".join(lab.kept["quiet"])
-        return Alarm(noise, 0, "") if noise else None
-    start = time.time()
-    months = 3 * 30 * 86400 / (config.params().watch.window_days * 86400)
-    patience = months * config.params().watch.window_rows / (sum(SIZES) / len(SIZES) * lab.traffic.rate)
+        return Alarm(noise) if noise else None
+    start, params = time.time(), config.params().watch
+    season = 90 / params.window_days * params.window_rows / (sum(SIZES) / len(SIZES) * lab.traffic.rate)
 
     def alarmed() -> str | None:
         time.sleep(3)
-        found = watch.watch()["alarms"]
-        return ", ".join(f"{a['column']} since {a['since'][:10]}" for a in found) or None
+        found = [f"{a['column']} since {a['since'][:10]}" for a in watch.watch()["alarms"]]
+        return ", ".join(found) or None
 
-    if not (said := wait_for(alarmed, patience + 30)):
+    said = wait_for(alarmed, season)
+    told = said and wait_for(lambda: alert_like("DriftConfirmed", start), 30)
+    if not said or not told:
         return None
-    page = wait_for(lambda: alert_like("DriftConfirmed", start), 30)
-    answer = f"alert to {page}; retraining is proposed in the runbook" if page else "no alert came"
-    return Alarm(said, time.time() - start, answer)
+    return Alarm(said, time.time() - start, f"alert to {told}; its section proposes a retraining")
 
 
 @fault("unexpected input", "service", live=True)
 def garbage_requests(lab: Lab, broken: bool) -> Alarm | None:
-    contract = config.contract()
-    golden = read_json(releases.source(str(releases.stable())) / "model/golden.json")["rows"]
-    good, column = golden[0], next(iter(contract.columns))
-    number = next(n for n, c in contract.columns.items() if c.type in ("number", "integer"))
-    without = {name: value for name, value in good.items() if name != column}
+    columns, start = config.contract().columns, time.time()
+    good = read_json(releases.source(str(releases.stable())) / "model/golden.json")["rows"][0]
+    number = next(name for name, c in columns.items() if c.type in ("number", "integer"))
+    without = {name: value for name, value in good.items() if name != number}
+    if not broken:
+        status, said = _post(lab, good)
+        return Alarm(said) if status != 200 else None
     bodies: list[tuple[Any, str]] = [
-        (b"{" + b'"a": ', ""),
+        (b'{"a": ', ""),
         (b"[]", ""),
         (json.dumps(good | {number: float("nan")}).encode(), ""),
         (good | {number: "far"}, number),
         (good | {number: True}, number),
         (good | {"unheard_of": 1}, "unheard_of"),
-        (without, column),
-        ([good, without], column),
+        (without, number),
+        ([good, without], number),
         (b" " * (50 << 20), ""),
     ]
-    start = time.time()
-    if not broken:
-        status, said = _post(lab, good)
-        return None if status == 200 else Alarm(said, 0, "")
-    refused = 0
-    for body, name in bodies:
-        status, said = _post(lab, body)
-        if not 400 <= status < 500 or name not in said:
-            return None
-        refused += 1
-    said = f"{refused} of {len(bodies)} bodies refused with 4xx, the field named where there is one"
+    answers = [(*_post(lab, body), name) for body, name in bodies]
+    if not all(400 <= status < 500 and name in said for status, said, name in answers):
+        return None
+    said = f"{len(bodies)} of {len(bodies)} bodies refused with 4xx, the field named where there is one"
     return Alarm(said, time.time() - start, "the model never saw them; no 5xx")
 
 
 @fault("traffic: three times the planned peak", "proxy", live=True)
 def spike(lab: Lab, broken: bool) -> Alarm | None:
-    start = time.time()
+    start, promise = time.time(), config.slo().objectives.latency.p99_ms
     # The replay brings one peak already; the control stays within what is planned.
-    factor, promise = ("3" if broken else "0.3"), config.slo().objectives.latency.p99_ms
-    done = subprocess.run(
-        ["k6", "run", "--quiet", "ops/derived/load.js"],
-        env=os.environ | {"RATE_FACTOR": factor, "DURATION": "10s"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    extra = {"RATE_FACTOR": "3" if broken else "0.3", "DURATION": "10s"}
+    command = ["k6", "run", "--quiet", "ops/derived/load.js"]
+    done = subprocess.run(command, env=os.environ | extra, capture_output=True, text=True)
     end = time.time()
-    if done.returncode not in (0, 99):  # 99: a threshold was crossed, and that is our business
+    if done.returncode not in (0, 99):  # 99: a threshold was crossed, which is for us to judge
         raise config.Problem(f"k6: {done.stderr[-300:]}")
-    shed = sum(s.status in (429, 503) for s in lab.traffic.since(start))
-    if not shed:
-        return None
-    served = sorted(s.seconds for s in lab.traffic.since(start) if s.status == 200)
+    sent = lab.traffic.since(start)
+    shed = sum(s.status in (429, 503) for s in sent)
+    served = sorted(s.seconds for s in sent if s.status == 200)
     p99 = 1000 * served[int(len(served) * 0.99)]
-    recovered = wait_for(lambda: _calm(lab, 2.0), 10)
-    if p99 > promise or not recovered:
+    if not shed or p99 > promise or not wait_for(lambda: _calm(lab, 1.0), 10):
         return None
-    answer = f"served p99 {p99:.0f} ms of {promise:g} promised; calm {time.time() - end:.1f} s after"
-    return Alarm(f"{shed} of our own requests shed with 429 or 503", end - start, answer)
+    answer = f"served p99 {p99:.0f} ms, {promise:g} promised; calm {time.time() - end:.1f} s after"
+    return Alarm(f"{shed} of the replay's requests shed with 429 or 503", end - start, answer)
 
 
 @fault("infrastructure: kill -9 of a serving process", "proxy, supervisor", live=True)
 def killed_worker(lab: Lab, broken: bool) -> Alarm | None:
     start, serving = time.time(), str(stack.slots()["stable"])
-    workers = stack.workers(serving)
+    before = set(stack.workers(serving))
     if broken:
-        psutil.Process(workers[0]).kill()
-    wait_for(lambda: "new" if set(stack.workers(serving)) - set(workers) else None, 20 if broken else 3)
-    new = set(stack.workers(serving)) - set(workers)
+        psutil.Process(min(before)).kill()
+    born = wait_for(lambda: " ".join(map(str, set(stack.workers(serving)) - before)), 20 if broken else 3)
+    seconds = time.time() - start
     time.sleep(2)
     sent = lab.traffic.since(start)
     lost = sum(s.status == 0 or s.status >= 500 for s in sent)
-    allowed = 1 - config.slo().objectives.availability.percent / 100
-    if not new or lost > allowed * len(sent):
+    allowed = len(sent) * (1 - config.slo().objectives.availability.percent / 100)
+    if not born or lost > allowed:
         return None
-    answer = f"{lost} of {len(sent)} requests lost; the budget allows {allowed * len(sent):.1f}"
-    return Alarm(f"worker {workers[0]} was replaced by {new.pop()}", time.time() - start, answer)
+    answer = f"{lost} of {len(sent)} requests lost; the budget allows {allowed:.1f}"
+    return Alarm(f"worker {min(before)} was replaced by {born}", seconds, answer)
 
 
 @fault("a candidate that adds latency", "canary analysis", live=True)
@@ -139,18 +124,18 @@ def slow_release(lab: Lab, broken: bool) -> Alarm | None:
 
 @fault("a candidate that answers 500 to some", "canary analysis", live=True)
 def failing_release(lab: Lab, broken: bool) -> Alarm | None:
-    # Some live requests fail; the golden rows, a larger batch, pass.
+    # One live request in five fails; the golden rows, a larger batch, pass.
     some = "len(columns[next(iter(columns))]) < 40 and random.random() < 0.2"
     return _candidate(lab, broken, f"assert not ({some}), 'a bug'", "errors")
 
 
 @fault("panic: rollback twice", "release", live=True)
 def rollback_twice(lab: Lab, broken: bool) -> Alarm | None:
-    before = releases.stable()
+    before = _promote_good(lab)
     if not broken:
-        return None if _promote_good(lab) == releases.stable() else Alarm("not promoted", 0, "")
+        return Alarm(f"{releases.stable()} serves") if releases.stable() != before else None
     start = time.time()
-    calls = [threading.Thread(target=_quietly, args=(release.rollback,)) for _ in range(2)]
+    calls = [threading.Thread(target=release.rollback) for _ in range(2)]
     for call in calls:
         call.start()
     for call in calls:
@@ -160,85 +145,66 @@ def rollback_twice(lab: Lab, broken: bool) -> Alarm | None:
         return None
     failed = sum(s.status == 0 or s.status >= 500 for s in lab.traffic.since(start))
     said = f"two calls, one rollback to {releases.stable()} in {events[0]['seconds']:.2f} s"
-    return Alarm(said, time.time() - start, f"the second found nothing to undo; {failed} failed")
+    return Alarm(said, time.time() - start, f"the second found nothing to undo; {failed} requests failed")
 
 
 @fault("nobody noticed: the service answers errors", "Prometheus rules, Alertmanager", live=True)
 def outage(lab: Lab, broken: bool) -> Alarm | None:
     start = time.time()
     if not broken:
-        early = alert_like("", 0, severity="page")
-        return Alarm(early, 0, "") if early else None
+        early = alert_like("", 0, "page")
+        return Alarm(early) if early else None
     for slot in ("blue", "green"):
-        stack.kill_slot(slot)
-    page = wait_for(lambda: alert_like("", start, severity="page"), 90)
+        stack.stop_slot(slot)
+    page = wait_for(lambda: alert_like("", start, "page"), 90)
     seconds = time.time() - start
     stack.up()
-    if not page:
-        return None
     back = wait_for(lambda: _calm(lab, 1.0), 30)
-    return Alarm(f"page to {page}", seconds, f"`make up` brought it back: {back or 'not yet'}")
+    return Alarm(f"page to {page}", seconds, f"`make up` brought it back: {back or 'no'}") if page else None
 
 
 def _candidate(lab: Lab, broken: bool, bug: str, expected: str) -> Alarm | None:
     """Package a copy of the repo with a bug in features.py, and let the promotion find it."""
-    if not broken:
-        # The control of both is the good promotion, which rollback-twice needs anyway.
-        return None if _promote_good(lab) else Alarm("a good release was refused", 0, "")
-    with lab.scratch("model", "data/raw.parquet", "data/valid.parquet") as scratch:
-        _append(scratch, BUG.format(bug=bug))
-        bad = _package(scratch)
-    start = time.time()
-    try:
+    if not broken:  # a good candidate goes all the way: the promotion that rollback-twice undoes
+        return None if _promote_good(lab) else Alarm("a good release was refused")
+    bad, start = _package(lab, BUG.format(bug)), time.time()
+    with contextlib.suppress(config.Problem):
         release.promote(bad)
-    except config.Problem as problem:
-        event = releases.ledger()[-1]
-        moved = f"traffic was back in {event['seconds'] * 1000:.0f} ms; {releases.stable()} serves"
-        if expected in str(problem):
-            return Alarm(event["reason"], time.time() - start, moved)
-    return None
+        return None
+    event = releases.ledger()[-1]
+    moved = f"traffic was back in {event['seconds'] * 1000:.0f} ms; {releases.stable()} serves"
+    return Alarm(event["reason"], time.time() - start, moved) if expected in event["reason"] else None
 
 
 def _promote_good(lab: Lab) -> str:
-    """Promote a release that differs by its seed alone; once for all who ask."""
+    """Promote a release that differs by a comment alone; once for all who ask."""
     if "good" not in lab.kept:
-        with lab.scratch("model", "data/raw.parquet", "data/valid.parquet") as scratch:
-            _append(scratch, "# another commit\n")
-            good = _package(scratch)
+        good = _package(lab, "# another commit\n")
         release.promote(good)
         lab.kept["good"] = good
     return str(lab.kept["good"])
 
 
-def _append(scratch: Scratch, text: str) -> None:
-    with (scratch.root / f"src/{PACKAGE.name}/features.py").open("a", encoding="utf-8") as file:
-        file.write("\n\n" + text)
-
-
-def _package(scratch: Scratch) -> str:
-    refused, said = scratch.verb("package")
-    if refused:
-        raise config.Problem(said)
-    return str(read_json(scratch.root / "reports/package.json")["release"])
-
-
-def _quietly(call: Any) -> None:
-    try:
-        call()
-    except config.Problem as problem:
-        print(problem, file=sys.stderr)
+def _package(lab: Lab, text: str) -> str:
+    with lab.scratch(RAW, VALID) as scratch:
+        with (scratch.root / f"src/{PACKAGE}/features.py").open("a", encoding="utf-8") as file:
+            file.write("\n\n" + text)
+        if refused := scratch.verb("package"):
+            raise config.Problem(refused)
+        return str(read_json(scratch.root / "reports/package.json")["release"])
 
 
 def _calm(lab: Lab, seconds: float) -> str | None:
     """Return a word when every request of the last seconds was answered."""
-    sent = [s for s in lab.traffic.since(time.time() - seconds - 0.5)]
+    sent = lab.traffic.since(time.time() - seconds)
     return "calm" if sent and all(s.status == 200 for s in sent) else None
 
 
 def alerts(since: float) -> list[dict[str, Any]]:
+    """Return what reached the webhook since a moment, as the monitor wrote it down."""
     lines = ALERTS.read_text(encoding="utf-8").splitlines() if ALERTS.exists() else []
     found = [json.loads(line) for line in lines]
-    return [a for a in found if a["received"] >= since and a["status"] == "firing"]
+    return [alert for alert in found if alert["received"] >= since and alert["status"] == "firing"]
 
 
 def alert_like(name: str, since: float, severity: str = "") -> str | None:
@@ -255,7 +221,7 @@ def _post(lab: Lab, body: Any) -> tuple[int, str]:
         connection.putrequest("POST", "/predict")
         connection.putheader("Content-Length", str(len(data)))
         connection.endheaders()
-        # Who refuses a large body may close before all of it was sent: the answer is there still.
+        # Who refuses a large body may close before all of it was sent; the answer is there still.
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             connection.send(data)
         answer = connection.getresponse()

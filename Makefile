@@ -1,0 +1,36 @@
+# Verbs, never logic: each calls one script or tool.
+SHELL := /bin/bash
+PYTHON ?=
+BIN := .venv/bin
+PYTEST_OPTIONS ?=
+
+.PHONY: help demo test fast lint format bench clean
+
+help: ## show the verbs
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
+
+demo: .venv/ready ## generate ./demo from this checkout, and rehearse it
+	@bash tools/demo.sh demo
+
+test: .venv/ready ## run every test: the generator, the emitted repo, a rehearsal
+	@$(BIN)/python -m pytest $(PYTEST_OPTIONS)
+
+fast: .venv/ready ## run the generator's tests only (under 3 minutes)
+	@$(BIN)/python -m pytest -m "not slow" $(PYTEST_OPTIONS)
+
+lint: .venv/ready ## check format, style, types and the workflow
+	@$(BIN)/pre-commit run --all-files
+
+format: .venv/ready ## format the code
+	@$(BIN)/ruff check --fix --quiet
+	@$(BIN)/ruff format --quiet
+
+bench: .venv/ready ## time `scaffold new` against plain `copier copy`
+	@$(BIN)/python benchmarks/new.py
+
+clean: ## remove the environment and what tools left
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache dist
+
+.venv/ready: pyproject.toml tools/venv.sh
+	@PYTHON="$(PYTHON)" bash tools/venv.sh
+	@touch $@

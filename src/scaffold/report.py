@@ -1,0 +1,108 @@
+"""What the commands return: plain results, turned into text or JSON by the edge."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Obstacle:
+    """One reason why the promises cannot be kept."""
+
+    where: str
+    what: str
+    way_out: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What follows from the promises, as the emitted planner computed it."""
+
+    feasible: bool
+    problems: list[Obstacle]
+    capacity: dict[str, Any]
+    alerts: list[dict[str, Any]]
+    canary: dict[str, Any]
+    error_budget: dict[str, Any]
+
+    @classmethod
+    def from_json(cls, text: str) -> "Plan":
+        """Read the planner's answer; raise ValueError, TypeError or KeyError when it is none.
+
+        A planner that cannot even read the promises gives reasons and no numbers.
+        """
+        data = json.loads(text)
+        problems = [Obstacle(**problem) for problem in data["problems"]]
+        parts: dict[str, Any] = {"capacity": {}, "alerts": [], "canary": {}, "error_budget": {}}
+        if data["feasible"] or set(parts) & set(data):
+            parts = {part: data[part] for part in parts}
+        return cls(feasible=data["feasible"], problems=problems, **parts)
+
+    def rows(self) -> list[tuple[str, str]]:
+        """Return the plan as (subject, sentence) pairs for a table."""
+        if not self.capacity:
+            return []
+        capacity, canary, budget = self.capacity, self.canary, self.error_budget
+        origin = "measured" if capacity["measured"] else "an estimate until `make load` measures it"
+        cost = f"{capacity['cost_per_1000']:.4g} {capacity['currency']}"
+        steps = " -> ".join(f"{percent}%" for percent in canary["steps_percent"])
+        owners = sorted({str(alert["owner"]) for alert in self.alerts})
+        return [
+            (
+                "Capacity",
+                f"{capacity['replicas']} x {_number(capacity['replica_rps'])} requests/s"
+                f" ({origin}), {capacity['utilisation']:.0%} used at peak",
+            ),
+            ("Cost", f"{cost} per 1000 predictions"),
+            (
+                "Error budget",
+                f"{_number(budget['bad_requests'])} of {_number(budget['requests'])} requests"
+                f" may fail in {budget['window_days']} days",
+            ),
+            ("Canary", f"{steps}, {_number(canary['seconds'])} s from first to last step"),
+            ("Alerts", f"{len(self.alerts)}, to {', '.join(owners)}"),
+        ]
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A rendered project that nobody has written to its place yet."""
+
+    root: Path
+    answers: dict[str, Any]
+    plan: Plan
+    notes: list[str] = field(default_factory=list)
+
+    def files(self) -> list[str]:
+        """Return every emitted file, relative and sorted."""
+        found = (path for path in self.root.rglob("*") if not path.is_dir())
+        return sorted(path.relative_to(self.root).as_posix() for path in found)
+
+
+@dataclass(frozen=True)
+class Written:
+    """What `scaffold new` did."""
+
+    destination: Path
+    commit: str
+    files: list[str]
+    answers: dict[str, Any]
+    plan: Plan
+    notes: list[str]
+
+    def as_json(self) -> str:
+        return json.dumps({**asdict(self), "destination": str(self.destination)}, indent=2)
+
+
+def folders(files: list[str]) -> dict[str, list[str]]:
+    """Group files by folder: {"src/flights": ["ingest.py", ...]}; "" is the root."""
+    grouped: dict[str, list[str]] = {}
+    for path in files:
+        folder, _, name = path.rpartition("/")
+        grouped.setdefault(folder, []).append(name)
+    return dict(sorted(grouped.items()))
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:,.3g}"

@@ -1,0 +1,83 @@
+"""The emitted repo, default path, by its own verbs: what a stranger would type, in that order.
+
+Minutes, not seconds: it installs its own environment, trains, and rehearses on real data.
+"""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from conftest import CLI, git
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def project(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A default project, set up; stopped and removed afterwards."""
+    root = tmp_path_factory.mktemp("default") / "project"
+    subprocess.run([*CLI, "new", root, "--defaults", "--template", template], check=True)
+    make(root, "setup", minutes=15)
+    yield root
+    make(root, "down", minutes=2)
+    shutil.rmtree(root / ".venv")
+
+
+def make(root: Path, *verbs: str, minutes: float = 5) -> str:
+    """Run verbs of the emitted Makefile as from a fresh shell; return what they print."""
+    ours = ("MAKE", "MFLAGS", "VIRTUAL_ENV", "PYTHON", "PYTEST")
+    shell = {key: value for key, value in os.environ.items() if not key.startswith(ours)}
+    log = root.with_suffix(".log")
+    with log.open("w") as out:
+        done = subprocess.run(
+            ["make", *verbs],
+            cwd=root,
+            env=shell,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            timeout=minutes * 60,
+        )
+    said = log.read_text()
+    assert done.returncode == 0, f"make {' '.join(verbs)}\n{said[-8000:]}"
+    return said
+
+
+def test_setup_again_is_quick_and_help_lists_the_verbs(project: Path) -> None:
+    make(project, "setup", minutes=0.5)
+    said = make(project, "help", minutes=0.5)
+    for verb in ("setup", "train", "plan", "up", "rehearse", "rollback", "down", "test", "lint"):
+        assert f"\n{verb} " in f"\n{said}"
+
+
+def test_it_passes_its_own_linters(project: Path) -> None:
+    make(project, "lint")
+
+
+def test_it_passes_its_own_types(project: Path) -> None:
+    make(project, "types")
+
+
+def test_its_formatter_changes_nothing(project: Path) -> None:
+    make(project, "format")
+    assert git(project, "diff", "--stat") == ""
+
+
+def test_it_passes_its_own_tests(project: Path) -> None:
+    said = make(project, "test", minutes=15)
+    assert " passed" in said
+    assert " skipped" not in said
+
+
+def test_what_is_derived_is_up_to_date(project: Path) -> None:
+    make(project, "plan", "CHECK=--check")
+
+
+def test_it_survives_its_rehearsal(project: Path) -> None:
+    make(project, "rehearse", minutes=20)
+    for kind in ("html", "json", "md"):
+        assert (project / f"reports/rehearsal.{kind}").stat().st_size > 0

@@ -1,0 +1,290 @@
+"""The rules of the template: one answer, one place; whole files, never branches; nothing dead."""
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from conftest import FILES_ANSWERS, ROOT, contents, git, tracked_files
+
+PROJECT = ROOT / "template/project"
+VARIANTS = ROOT / "template/variants"
+ANSWERS = ".copier-answers.yml"
+TAG = re.compile(r"\{[{%#]")
+INCLUDE = re.compile(r"\{% include 'template/variants/(\w+)/' ~ (\w+) ~ '\.\w+' %\}\n")
+PACKAGE = "src/late_flights"
+Render = Callable[..., Path]
+
+# One answer, one place: a value of each that no other answer has, and the file that it is in.
+PLACES = {
+    "purpose": ("Tell apart 7919 things", "README.md"),
+    "business_metric": ("hours of 7919", "slo.yaml"),
+    "value_right": (7919.5, "slo.yaml"),
+    "value_wrong": (7919.5, "slo.yaml"),
+    "owner_data": ("@team-7919", "slo.yaml"),
+    "owner_model": ("@team-7919", "slo.yaml"),
+    "owner_platform": ("@org/team-7919", "slo.yaml"),
+    "availability_percent": (97.919, "slo.yaml"),
+    "latency_p99_ms": (7919, "slo.yaml"),
+    "peak_rps": (7919, "slo.yaml"),
+    "freshness_hours": (7919, "slo.yaml"),
+    "max_model_age_days": (3191, "slo.yaml"),
+    "quality_floor_auc": (0.57919, "slo.yaml"),
+    "rollback_seconds": (571, "slo.yaml"),
+    "cost_per_1000": (0.7919, "slo.yaml"),
+    "window_days": (79, "slo.yaml"),
+}
+FILES_PLACES = {
+    "files_path": ("data/from 7919", "params.yaml"),
+    "target_column": ('it\'s "7919" ü', "contract.yaml"),
+    "time_column": ("when: #7919 \\", "contract.yaml"),
+    "id_column": ("{{ 7919 }}", "contract.yaml"),
+}
+# An axis owns its files: this is all that another answer may change, add or remove.
+AXES = {
+    "source": {
+        f"{PACKAGE}/ingest.py",
+        f"{PACKAGE}/features.py",
+        "contract.yaml",
+        "params.yaml",
+        f"{PACKAGE}/production/contract.py",
+    },
+}
+
+
+def interview() -> dict[str, dict[str, object]]:
+    data = yaml.safe_load((ROOT / "copier.yml").read_text())
+    return {key: value for key, value in data.items() if not key.startswith("_")}
+
+
+def changed(one: Path, other: Path) -> set[str]:
+    """The files that differ between two emitted projects, the recorded answers aside."""
+    left, right = contents(one), contents(other)
+    names = left.keys() | right.keys()
+    return {name for name in names if left.get(name) != right.get(name)} - {ANSWERS}
+
+
+def leaves(data: object) -> list[object]:
+    """Every value of a parsed YAML file."""
+    if isinstance(data, dict | list):
+        parts = data.values() if isinstance(data, dict) else data
+        return [leaf for part in parts for leaf in leaves(part)]
+    return [data]
+
+
+# --- one answer, one place ----------------------------------------------------------------------
+
+
+def test_every_answer_is_in_the_tables() -> None:
+    """A new question must say here what it changes."""
+    known = {*PLACES, *FILES_PLACES, *AXES, "project_name", "package_name"}
+    assert set(interview()) == known
+
+
+@pytest.mark.parametrize("key", PLACES)
+def test_an_answer_has_one_place(key: str, render: Render) -> None:
+    value, place = PLACES[key]
+    emitted = render(**{key: value})
+    assert changed(render(), emitted) == {place}
+    assert str(value) in (emitted / place).read_text()
+
+
+@pytest.mark.parametrize("key", FILES_PLACES)
+def test_an_answer_about_your_files_has_one_place(key: str, render: Render) -> None:
+    value, place = FILES_PLACES[key]
+    emitted = render(**{**FILES_ANSWERS, key: value})
+    assert changed(render(**FILES_ANSWERS), emitted) == {place}
+    assert value in leaves(yaml.safe_load((emitted / place).read_text()))
+
+
+def test_the_name_changes_names_only(render: Render) -> None:
+    """Read back under the old name, the renamed project is the default one."""
+    renamed = contents(render(project_name="sure-things"))
+    back = {
+        name.replace("sure_things", "late_flights"): body.replace(
+            b"sure-things", b"late-flights"
+        ).replace(b"sure_things", b"late_flights")
+        for name, body in renamed.items()
+    }
+    original = contents(render())
+    assert back.keys() == original.keys()
+    assert {name for name in back if back[name] != original[name]} == set()
+
+
+@pytest.mark.parametrize("axis", AXES)
+def test_an_axis_owns_its_files(axis: str, render: Render) -> None:
+    assert changed(render(), render(**FILES_ANSWERS)) == AXES[axis]
+
+
+def test_every_question_says_what_it_changes_and_guards_its_answer() -> None:
+    for key, question in interview().items():
+        if question.get("when") is False:
+            continue
+        assert str(question["help"]).endswith("."), key
+        assert "choices" in question or question["validator"], key
+        assert "default" in question, key
+
+
+def test_no_python_name_can_be_the_package() -> None:
+    reserved = (ROOT / "template/catalog/reserved_names.txt").read_text().split()
+    shape = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
+    modules = {name for name in sys.stdlib_module_names if shape.fullmatch(name)}
+    assert modules <= set(reserved)
+    installed = {"polars", "numpy", "bentoml", "lightgbm", "yaml", "pydantic", "dvc", "evidently"}
+    assert installed | {"class", "test", "tests", "production"} <= set(reserved)
+
+
+# --- whole files, never branches ----------------------------------------------------------------
+
+
+def tags_in_variants(folder: Path) -> list[str]:
+    files = [path for path in folder.rglob("*") if path.is_file() and path.suffix == ".py"]
+    return [path.name for path in files if TAG.search(path.read_text())]
+
+
+def logic_in_python(folder: Path) -> list[str]:
+    """Python sources that hold more than the package's name, or are no single include."""
+    wrong = []
+    for path in folder.rglob("*.py.jinja"):
+        text = path.read_text()
+        plain = text.replace("{{ package_name }}", "")
+        if not INCLUDE.fullmatch(text) and TAG.search(plain):
+            wrong.append(path.name)
+    return wrong
+
+
+def test_no_tag_in_a_variant_and_no_logic_in_python(tmp_path: Path) -> None:
+    assert tags_in_variants(VARIANTS) == []
+    assert logic_in_python(PROJECT) == []
+    # The guards bite: an f-string that Jinja would empty, and a branch in code.
+    (tmp_path / "sample.py").write_text('f"{{x}}"\n')
+    (tmp_path / "train.py.jinja").write_text("{% if source %}x = 1{% endif %}\n")
+    (tmp_path / "ok.py.jinja").write_text("import {{ package_name }}\n")
+    assert tags_in_variants(tmp_path) == ["sample.py"]
+    assert logic_in_python(tmp_path) == ["train.py.jinja"]
+
+
+def test_every_variant_is_reached_and_has_a_sibling_for_each_choice() -> None:
+    wanted = set()
+    for path in PROJECT.rglob("*.jinja"):
+        for stage, axis in INCLUDE.findall(path.read_text()):
+            choices = interview()[axis]["choices"]
+            assert isinstance(choices, dict)
+            wanted |= {f"{stage}/{choice}" for choice in choices.values()}
+    there = {
+        path.relative_to(VARIANTS).with_suffix("").as_posix()
+        for path in VARIANTS.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    assert there == wanted
+
+
+def test_variants_of_one_stage_have_one_signature() -> None:
+    for folder in VARIANTS.iterdir():
+        public = {
+            frozenset(
+                (node.name, ast.unparse(node.args))
+                for node in ast.parse(path.read_text()).body
+                if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")
+            )
+            for path in folder.glob("*.py")
+        }
+        assert len(public) <= 1, folder.name
+
+
+# --- nothing dead, nothing left over ------------------------------------------------------------
+
+
+@pytest.mark.parametrize("answers", [{}, FILES_ANSWERS], ids=["sample", "files"])
+def test_no_tag_is_left_over(answers: dict[str, str], render: Render) -> None:
+    """Only files that are rendered can keep one; report pages are templates of their own."""
+    emitted = render(**answers)
+    verbatim = {
+        path.relative_to(PROJECT).as_posix().replace("{{ package_name }}", "late_flights")
+        for path in PROJECT.rglob("*")
+    }
+    for name, body in contents(emitted).items():
+        assert "{{" not in name
+        if name not in verbatim:
+            assert not re.search(rb"(?<!\$)\{\{|\{%", body), name
+
+
+@pytest.mark.parametrize("answers", [{}, FILES_ANSWERS], ids=["sample", "files"])
+def test_emitted_files_parse_and_are_not_empty(answers: dict[str, str], render: Render) -> None:
+    emitted = render(**answers)
+    for name, body in contents(emitted).items():
+        assert body.strip(), f"{name} is empty"
+        assert b"\r\n" not in body, name
+        assert body.endswith(b"\n") or name.endswith(".png"), name
+        if name.endswith((".yaml", ".yml")) and "/templates/" not in name:
+            assert yaml.safe_load(body) is not None, name
+        if name.endswith(".py"):
+            ast.parse(body, name)
+
+
+def test_the_emitted_repo_is_small(render: Render) -> None:
+    files = contents(render())
+    lines = sum(body.count(b"\n") for name, body in files.items() if name.endswith(".py"))
+    assert len(files) <= 90
+    assert lines <= 2500
+
+
+def test_git_loses_no_file_of_the_template(render: Render, tmp_path: Path) -> None:
+    """An ignore file, ours or the emitted one, must not hide a file from a commit."""
+    on_disk = [path for path in PROJECT.rglob("*") if path.is_file()]
+    junk = re.compile(r"__pycache__|_cache/|\.pyc$")
+    assert {path for path in on_disk if not junk.search(str(path))} <= set(tracked_files())
+    git(tmp_path, "init", "--quiet")
+    for name, body in contents(render()).items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(body)
+    git(tmp_path, "add", "--all")
+    assert set(git(tmp_path, "ls-files").split()) == set(contents(render()))
+
+
+def test_every_seeded_path_of_the_manifest_exists(render: Render) -> None:
+    manifest = (ROOT / "template/manifest.jinja").read_text()
+    seeded = manifest[manifest.index("# Yours") : manifest.rindex("{% endif %}")].split("\n")
+    patterns = [line.lstrip("/") for line in seeded if line.startswith("/")]
+    assert patterns
+    for pattern in patterns:
+        assert list(render().glob(pattern)), pattern
+
+
+def test_no_emitted_path_troubles_another_system(render: Render) -> None:
+    for name in contents(render()):
+        assert re.fullmatch(r"[A-Za-z0-9._/-]+", name), name
+        assert len(name) < 100
+
+
+# --- the emitted workflow -----------------------------------------------------------------------
+
+LINTERS = [
+    ["actionlint"],
+    ["zizmor", "--offline", "--quiet"],
+    ["check-jsonschema", "--builtin-schema", "vendor.github-workflows"],
+]
+
+
+@pytest.mark.parametrize("linter", LINTERS, ids=lambda command: command[0])
+@pytest.mark.parametrize("house", ["generator", "emitted"])
+def test_workflows_pass_their_linters(linter: list[str], house: str, render: Render) -> None:
+    root = ROOT if house == "generator" else render()
+    workflows = sorted((root / ".github/workflows").glob("*.yml"))
+    assert workflows
+    tool = Path(sys.executable).parent / linter[0]
+    done = subprocess.run([tool, *linter[1:], *workflows], cwd=root, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_workflow_linter_bites(tmp_path: Path) -> None:
+    (tmp_path / "bad.yml").write_text("on: push\njobs: {a: {runs-on: ubuntu-latest, step: []}}\n")
+    tool = Path(sys.executable).parent / "actionlint"
+    done = subprocess.run([tool, tmp_path / "bad.yml"], capture_output=True, text=True)
+    assert done.returncode != 0
+    assert "step" in done.stdout
