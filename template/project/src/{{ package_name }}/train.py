@@ -25,12 +25,12 @@ def train(
     `x` is float64 (rows, features), missing as NaN, categories as codes from 0; `y` is 0 or 1.
     `progress(done, total)` is called after each round.
     """
-    settings = dict(params)
-    rounds = int(settings.pop("num_iterations"))
     # force_row_wise, deterministic and a seed: the same data gives the same bytes.
-    settings |= {"objective": "binary", "seed": seed, "verbose": -1, "deterministic": True}
-    settings |= {"force_row_wise": True, "num_threads": 2}
+    fixed = {"objective": "binary", "verbose": -1, "deterministic": True, "force_row_wise": True}
     data = lgb.Dataset(x, y, feature_name=names, categorical_feature=categorical)
+    settings = {**params, **fixed, "seed": seed, "num_threads": 2}
+    rounds = int(params["num_iterations"])
+    del settings["num_iterations"]  # LightGBM takes it as an argument
 
     def report(env: lgb.callback.CallbackEnv) -> None:
         progress(env.iteration + 1, env.end_iteration)
@@ -39,7 +39,7 @@ def train(
 
 
 def load(text: str) -> Model:
-    """Return the model that `train` wrote; raises an error of LightGBM on a damaged text."""
+    """Return the model that `train` wrote; raises LightGBM's error on a damaged text."""
     return lgb.Booster(model_str=text)
 
 

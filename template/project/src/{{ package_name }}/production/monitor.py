@@ -7,33 +7,28 @@ from pathlib import Path
 
 from . import config
 
-ALERTS, METRICS = Path("run/alerts.jsonl"), Path("run/watch.prom")
-BODY_BYTES = 1 << 20
+ALERTS, METRICS, BODY_BYTES = Path("run/alerts.jsonl"), Path("run/watch.prom"), 1 << 20
 
 
 class Handler(BaseHTTPRequestHandler):
     timeout = 5
 
     def do_GET(self) -> None:
-        found = METRICS.read_bytes() if METRICS.exists() else b""
-        self._answer(200 if self.path == "/metrics" else 404, found)
+        self._answer(200, METRICS.read_bytes() if METRICS.exists() else b"")
 
     def do_POST(self) -> None:
-        size = int(self.headers.get("Content-Length", BODY_BYTES + 1))
-        if self.path != "/alerts" or size > BODY_BYTES:
-            self._answer(404 if size <= BODY_BYTES else 413, b"")
-            return
+        size = int(self.headers.get("Content-Length", 0))
+        if size > BODY_BYTES:
+            return self._answer(413)
         with ALERTS.open("a", encoding="utf-8") as file:
             for alert in json.loads(self.rfile.read(size))["alerts"]:
-                row = {"received": time.time(), "status": alert["status"]}
-                row |= {key: alert["labels"].get(key) for key in ("severity", "owner")}
-                row |= {"name": alert["labels"]["alertname"], **alert["annotations"]}
+                row = {"received": time.time(), "status": alert["status"]} | alert["annotations"]
+                row |= {key: alert["labels"][key] for key in ("alertname", "severity", "owner")}
                 file.write(json.dumps(row) + "\n")
-        self._answer(200, b"")
+        return self._answer(200)
 
-    def _answer(self, status: int, body: bytes) -> None:
+    def _answer(self, status: int, body: bytes = b"") -> None:
         self.send_response(status)
-        self.send_header("Content-Type", "text/plain; version=0.0.4")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -44,5 +39,4 @@ class Handler(BaseHTTPRequestHandler):
 
 def monitor() -> None:
     """Serve on loopback until stopped."""
-    ALERTS.parent.mkdir(exist_ok=True)
     ThreadingHTTPServer(("127.0.0.1", config.params().ports.monitor), Handler).serve_forever()

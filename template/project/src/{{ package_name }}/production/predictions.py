@@ -9,19 +9,17 @@ from typing import Any
 
 import msgspec
 
-QUEUE_ROWS = 20_000
-
 
 class PredictionLog:
     """One JSON line per row in `folder`; when the disk cannot follow, rows drop and are counted."""
 
     def __init__(self, folder: Path, dropped: Callable[[int], None]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._path = folder / f"predictions-{os.getpid()}.jsonl"
-        self._queue: queue.Queue[list[dict[str, Any]] | None] = queue.Queue(QUEUE_ROWS)
-        self._dropped = dropped
+        self._path, self._dropped = folder / f"predictions-{os.getpid()}.jsonl", dropped
+        self._queue: queue.Queue[list[dict[str, Any]] | None] = queue.Queue(20_000)
         self._thread = threading.Thread(target=self._write, daemon=True)
         self._thread.start()
+        dropped(0)  # so that the metric is there from the start
 
     def put(self, rows: list[dict[str, Any]]) -> None:
         """Hand rows to the writer and return at once."""
@@ -36,11 +34,9 @@ class PredictionLog:
         self._thread.join(timeout=5)
 
     def _write(self) -> None:
-        encoder, rows = msgspec.json.Encoder(), self._queue.get()
-        while rows is not None:
+        while (rows := self._queue.get()) is not None:
             try:
                 with self._path.open("ab") as file:
-                    file.write(encoder.encode_lines(rows))
+                    file.write(msgspec.json.Encoder().encode_lines(rows))
             except OSError:
                 self._dropped(len(rows))
-            rows = self._queue.get()

@@ -1,6 +1,5 @@
 """Move traffic between the two slots: weights in HAProxy, through its runtime socket."""
 
-import csv
 import socket
 from pathlib import Path
 
@@ -25,10 +24,4 @@ def set_weights(weights: dict[str, int]) -> None:
     """Give each slot its share of new requests, in percent."""
     for slot, weight in weights.items():
         if said := command(f"set server slots/{slot} weight {weight}"):
-            raise config.Problem(f"proxy: weight of {slot}: {said}")
-
-
-def servers() -> dict[str, dict[str, str]]:
-    """Return HAProxy's counters of each slot, by its own names: status, weight, hrsp_5xx, ..."""
-    rows = csv.DictReader(command("show stat").removeprefix("# ").splitlines())
-    return {r["svname"]: r for r in rows if r["pxname"] == "slots" and r["svname"] != "BACKEND"}
+            raise config.Problem(f"proxy: weight of {slot}: {said}; is ops/derived/haproxy.cfg ours?")

@@ -1,7 +1,7 @@
 """Let a release in step by step, compare it with the stable one, and take it back.
 
-Traffic moves by weights in the proxy, and the release before stays warm in the other slot: the way back
-is one command to a socket. Every decision goes to the ledger.
+Traffic moves by weights in the proxy, and the release before stays warm in the other slot: the way back is one
+command to a socket. Every decision goes to the ledger.
 """
 
 import contextlib
@@ -27,28 +27,31 @@ SAMPLE = re.compile(r'^(service_request\w+)\{(.*route="predict".*)\} (\S+)$', re
 def promote(release: str | None = None) -> None:
     """Let a release in by the steps of ops/derived/canary.json; the newest if none is named."""
     release = release or read_json(Path("reports/package.json"))["release"]
-    if not releases.source(release).exists():
-        raise config.Problem(f"promote: no release {release}; `ls {releases.FOLDER}` shows them")
-    releases.verify(releases.source(release))
+    _check("promote", release)
     with _locked():
         if (old := releases.stable()) is None:
             raise config.Problem("promote: nothing serves yet; `make up` starts the first release")
         if release == old:
             print(f"promote: {release} serves already")
             return
-        stable, start = str(stack.slots()["stable"]), time.time()
+        start, stable = time.time(), stack.serving_slot()
         candidate = stack.other(stable)
-        warm = stack.slots()[candidate]
+        warm, reason = stack.release_in(candidate), "the promotion broke off"
         releases.record("promoting", release=release, over=old)
-        reason: str | None = "the promotion broke off"
         try:
             reason = _let_in(stable, candidate, release)
         finally:
             if reason:
-                _take_back(stable, candidate, release, reason, start, warm)
+                verdict = time.time()
+                proxy.set_weights({stable: 100, candidate: 0})
+                facts = {"seconds": time.time() - verdict, "after_seconds": verdict - start}
+                stack.stop_slot(candidate)
+                if warm:  # what the slot held before: the stable release's own way back
+                    stack.start_slot(candidate, warm)
+                STOP.unlink(missing_ok=True)
+                releases.record("rolled back", release=old, bad=release, reason=reason, **facts)
         if reason:
             raise config.Problem(f"promote: {release} was rolled back: {reason}")
-        stack.set_stable(candidate)
         releases.set_stable(release)
         releases.record("promoted", release=release, over=old, seconds=time.time() - start)
         print(f"promote: {release} serves all traffic; {old} stays warm for a rollback")
@@ -56,41 +59,40 @@ def promote(release: str | None = None) -> None:
 
 def rollback() -> None:
     """Undo the promotion under way, or the last one; a second call finds nothing to undo."""
+    start = time.time()
     STOP.parent.mkdir(exist_ok=True)
     STOP.touch()
-    start = time.time()
     with _locked(seconds=config.slo().objectives.rollback.seconds):
         if not STOP.exists():
             print("rollback: what was under way has taken it back already")
             return
         STOP.unlink()
         past = releases.ledger()
-        last = next((e for e in reversed(past) if e["event"] == "promoted"), None)
-        if not last or any(e.get("bad") == last["release"] for e in past[past.index(last) :]):
+        last = next((event for event in reversed(past) if event["event"] == "promoted"), None)
+        if not last or any(event.get("bad") == last["release"] for event in past[past.index(last) :]):
             print(f"rollback: nothing to undo; {releases.stable()} serves")
             return
-        _restore(last["over"])
-        facts = {"bad": last["release"], "reason": "by hand", "seconds": time.time() - start}
-        releases.record("rolled back", release=last["over"], **facts)
-        print(f"rollback: {last['over']} serves again after {facts['seconds']:.1f} s")
+        bad, release = last["release"], last["over"]
+        _check("rollback", release)  # refused before any traffic moves
+        serving = stack.serving_slot()
+        target = stack.other(serving)
+        stack.start_slot(target, release)
+        stack.wait_ready(target)
+        proxy.set_weights({target: 100, serving: 0})
+        releases.set_stable(release)
+        seconds = time.time() - start
+        releases.record("rolled back", release=release, bad=bad, reason="by hand", seconds=seconds)
+        print(f"rollback: {release} serves again after {seconds:.1f} s")
 
 
-def _restore(release: str) -> None:
-    # Refuse before any traffic moves when what we would go back to is damaged or lost.
+def _check(verb: str, release: str) -> None:
     if not releases.source(release).exists():
-        raise config.Problem(f"rollback: {releases.source(release)} is gone; bring it back first")
+        raise config.Problem(f"{verb}: there is no {releases.source(release)}; bring it back, or name another")
     releases.verify(releases.source(release))
-    serving = str(stack.slots()["stable"])
-    target = stack.other(serving)
-    stack.start_slot(target, release)
-    stack.wait_ready(target)
-    proxy.set_weights({target: 100, serving: 0})
-    stack.set_stable(target)
-    releases.set_stable(release)
 
 
-def _let_in(stable: str, candidate: str, release: str) -> str | None:
-    """Return why the candidate must go back, None when it took every step."""
+def _let_in(stable: str, candidate: str, release: str) -> str:
+    """Return why the candidate must go back, nothing when it took every step."""
     policy = read_json(POLICY)
     stack.start_slot(candidate, release)
     stack.wait_ready(candidate)
@@ -104,10 +106,10 @@ def _let_in(stable: str, candidate: str, release: str) -> str | None:
         if reason := _watch_step(stable, candidate, policy, seconds):
             return f"{reason} (at {percent} % of traffic)"
         print(f"promote: {percent:3} % held")
-    return None
+    return ""
 
 
-def _watch_step(stable: str, candidate: str, policy: dict[str, Any], seconds: float) -> str | None:
+def _watch_step(stable: str, candidate: str, policy: dict[str, Any], seconds: float) -> str:
     """Compare both slots until the candidate has answered enough requests, or fails."""
     before, deadline = {slot: measure(slot) for slot in (stable, candidate)}, time.time() + seconds
     while time.time() < deadline:
@@ -116,11 +118,11 @@ def _watch_step(stable: str, candidate: str, policy: dict[str, Any], seconds: fl
             return "a rollback was asked for"
         if not stack.is_ready(candidate):
             return "its slot is not ready"
-        seen = {s: {k: v - before[s][k] for k, v in measure(s).items()} for s in before}
+        seen = {slot: {k: v - before[slot][k] for k, v in measure(slot).items()} for slot in before}
         if reason := compare(seen[stable], seen[candidate], policy):
             return reason
         if seen[candidate]["requests"] >= policy["step_requests"]:
-            return None
+            return ""
     return f"not enough traffic: {policy['step_requests']} requests were needed"
 
 
@@ -137,7 +139,7 @@ def measure(slot: str) -> dict[str, float]:
     return {"requests": requests, "errors": errors, "slow answers": requests - fast}
 
 
-def compare(stable: dict[str, float], candidate: dict[str, float], policy: dict[str, Any]) -> str | None:
+def compare(stable: dict[str, float], candidate: dict[str, float], policy: dict[str, Any]) -> str:
     """Return what is significantly worse than both the promise and the stable release."""
     n = int(candidate["requests"])
     for name, allowed in [("errors", policy["error_share"]), ("slow answers", policy["slow_share"])]:
@@ -145,20 +147,7 @@ def compare(stable: dict[str, float], candidate: dict[str, float], policy: dict[
         usual = max(allowed, 2 * stable[name] / max(stable["requests"], 1))
         if n and usual < 1 and binom.sf(candidate[name] - 1, n, usual) < policy["alpha"]:
             return f"{candidate[name]:.0f} {name} in {n} requests"
-    return None
-
-
-def _take_back(
-    stable: str, candidate: str, release: str, reason: str, start: float, warm: str | None
-) -> None:
-    verdict = time.time()
-    proxy.set_weights({stable: 100, candidate: 0})
-    facts = {"seconds": time.time() - verdict, "after_seconds": verdict - start}
-    stack.stop_slot(candidate)
-    if warm:  # what the slot held before: the stable release's own way back
-        stack.start_slot(candidate, warm)
-    STOP.unlink(missing_ok=True)
-    releases.record("rolled back", release=releases.stable(), bad=release, reason=reason, **facts)
+    return ""
 
 
 def _get(slot: str, path: str, body: Any = None) -> bytes:
@@ -180,7 +169,7 @@ def _locked(seconds: float = 0.0) -> Iterator[None]:
                 break
             except BlockingIOError:
                 if time.time() >= deadline:
-                    way_out = "wait, or `make rollback`"
-                    raise config.Problem(f"release: a promotion or rollback is under way; {way_out}") from None
+                    what = "a promotion or rollback is under way; wait, or `make rollback`"
+                    raise config.Problem(f"release: {what}") from None
                 time.sleep(0.1)
         yield

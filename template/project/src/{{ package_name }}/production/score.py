@@ -20,26 +20,24 @@ class Engine:
         self.model = yours_train.load((root / "model/model.txt").read_text(encoding="utf-8"))
         self.names = [*self.contract.columns, self.contract.time]
 
+    def encode(self, rows: list[dict[str, Any]]) -> np.ndarray:
+        """Return the model's matrix of the rows, float64 (rows, features)."""
+        values = {name: [row[name] for row in rows] for name in self.names}
+        return matrix.encode(yours_features.features(matrix.columns(values, self.contract)), self.levels)
+
     def predict(self, rows: list[dict[str, Any]]) -> np.ndarray:
         """Return the probability of the positive class, float64 (rows,)."""
         return yours_train.predict(self.model, self.encode(rows))
 
     def explain(self, rows: list[dict[str, Any]]) -> list[dict[str, float]]:
         """Return, by feature, the contribution to each row's log-odds; `base` is the start."""
-        names = [*self.levels, "base"]
-        found = yours_train.explain(self.model, self.encode(rows))
-        return [dict(zip(names, row, strict=True)) for row in found.tolist()]
-
-    def encode(self, rows: list[dict[str, Any]]) -> np.ndarray:
-        """Return the model's matrix of the rows, float64 (rows, features)."""
-        values = {name: [row[name] for row in rows] for name in self.names}
-        columns = matrix.columns(values, self.contract)
-        return matrix.encode(yours_features.features(columns), self.levels)
+        found = yours_train.explain(self.model, self.encode(rows)).tolist()
+        return [dict(zip([*self.levels, "base"], row, strict=True)) for row in found]
 
 
 def score(rows: str, scored: str, root: Path = Path()) -> None:
     """Write a Parquet file with one probability per row; `root` is a release's source folder."""
-    import polars as pl
+    import polars as pl  # not in the serving image
 
     engine = Engine(root)
     frame = pl.read_parquet(rows, columns=engine.names)

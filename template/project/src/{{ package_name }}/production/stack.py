@@ -17,9 +17,8 @@ import psutil
 from supervisor.xmlrpc import SupervisorTransport
 
 from . import config, proxy, releases
-from .stages import read_json, write_json
 
-CONF, SOCKET, SLOTS = Path("ops/derived/supervisord.conf"), Path("run/supervisor.sock"), Path("run/slots.json")
+CONF, SOCKET = Path("ops/derived/supervisord.conf"), Path("run/supervisor.sock")
 # What answers when a part is ready. A slot opens its port before its model is loaded: ask /readyz.
 READY = {"blue": "/readyz", "green": "/readyz", "proxy": "/livez", "prometheus": "/-/ready"}
 READY |= {"alertmanager": "/-/ready", "monitor": "/metrics"}
@@ -27,19 +26,20 @@ READY |= {"alertmanager": "/-/ready", "monitor": "/metrics"}
 
 def up() -> None:
     """Start what does not run yet, wait until all is ready, and show it."""
-    stable, serving = releases.stable() or releases.newest(), str(slots()["stable"])
+    first, stable = releases.stable() is None, releases.stable() or releases.newest()
     try:
         if not runs():
             _start_supervisor()
+        releases.set_stable(stable)
+        serving = serving_slot()
         start_slot(serving, stable)
-        for name in [serving, *(name for name in READY if name not in ("blue", "green"))]:
+        for name in [serving, *list(READY)[2:]]:
             wait_ready(name)
         proxy.set_weights({serving: 100, other(serving): 0})
     except BaseException:
         down()
         raise
-    if releases.stable() is None:
-        releases.set_stable(stable)
+    if first:
         releases.record("deployed", release=stable)
     show()
 
@@ -50,24 +50,25 @@ def down() -> None:
         _ask("shutdown")
         while runs():
             time.sleep(0.1)
-    write_json(SLOTS, slots() | {"blue": None, "green": None})
 
 
 def show() -> None:
     """Print what runs, and where."""
     states = {p["name"]: p["statename"].lower() for p in _ask("getAllProcessInfo")} if runs() else {}
     for name in READY:
-        what = str(slots().get(name) or "") + (" (stable)" if name == slots()["stable"] else "")
-        print(f"{name:<14}{states.get(name, 'down'):<9}http://127.0.0.1:{port(name)}  {what}")
+        what = release_in(name) or ""
+        print(f"{name:<14}{states.get(name, 'down'):<9}http://127.0.0.1:{port(name)}  {what}".rstrip())
 
 
-def slots() -> dict[str, str | None]:
-    """Return the release in each slot, and which slot is `stable`."""
-    return read_json(SLOTS) if SLOTS.exists() else {"blue": None, "green": None, "stable": "blue"}
+def release_in(slot: str) -> str | None:
+    """Return the release that a slot was last given."""
+    link = Path("run", slot, "release")
+    return link.resolve().parent.name if link.is_symlink() else None
 
 
-def set_stable(slot: str) -> None:
-    write_json(SLOTS, slots() | {"stable": slot})
+def serving_slot() -> str:
+    """Return the slot of the stable release."""
+    return "green" if release_in("green") == releases.stable() else "blue"
 
 
 def other(slot: str) -> str:
@@ -80,31 +81,28 @@ def port(name: str) -> int:
 
 def start_slot(slot: str, release: str) -> None:
     """Serve a release in a slot; what the slot served before is stopped first."""
-    if slots()[slot] == release and _info(slot)["statename"] == "RUNNING":
+    if release_in(slot) == release and _ask("getProcessInfo", slot)["statename"] == "RUNNING":
         return
     stop_slot(slot)
     home = Path("run", slot)
-    shutil.rmtree(home / "bentoml", ignore_errors=True)
+    shutil.rmtree(home / "bentoml", ignore_errors=True)  # the metrics of the server before
     (home / "bentoml").mkdir(parents=True)
-    (home / "release").unlink(missing_ok=True)
     (home / "release").symlink_to((releases.FOLDER / release / "bento").resolve())
     _ask("startProcess", slot, False)
-    write_json(SLOTS, slots() | {slot: release})
 
 
 def stop_slot(slot: str) -> None:
     with contextlib.suppress(xmlrpc.client.Fault):  # it does not run
         _ask("stopProcess", slot)
-    write_json(SLOTS, slots() | {slot: None})
+    Path("run", slot, "release").unlink(missing_ok=True)
 
 
 def workers(slot: str) -> list[int]:
     """Return the process ids of a slot's serving processes."""
     found = []
-    for child in psutil.Process(_info(slot)["pid"]).children(recursive=True):
+    for child in psutil.Process(_ask("getProcessInfo", slot)["pid"]).children(recursive=True):
         with contextlib.suppress(psutil.Error):  # it may be gone by now
-            if "_bentoml_impl.worker.service" in child.cmdline():
-                found.append(child.pid)
+            found += [child.pid] if "_bentoml_impl.worker.service" in child.cmdline() else []
     return found
 
 
@@ -118,20 +116,19 @@ def is_ready(name: str) -> bool:
         return False
 
 
-def wait_ready(name: str, seconds: float = 30) -> None:
-    deadline = time.time() + seconds
+def wait_ready(name: str, seconds: float = 60) -> None:
+    deadline, log = time.time() + seconds, Path(f"run/logs/{name}.log")
     while not is_ready(name):
-        if time.time() > deadline or _info(name)["statename"] in ("FATAL", "EXITED"):
-            lines = Path(f"run/logs/{name}.log").read_text(errors="replace").split("\n")
-            last = next((line for line in reversed(lines) if line.strip()), "it said nothing")
-            raise config.Problem(f"up: {name} does not get ready: {last.strip()} (run/logs/{name}.log)")
+        if time.time() > deadline or _ask("getProcessInfo", name)["statename"] in ("FATAL", "EXITED"):
+            said = log.read_text(errors="replace").strip() or "it said nothing"
+            raise config.Problem(f"up: {name} does not get ready: {said.splitlines()[-1]} ({log})")
         time.sleep(0.1)
 
 
 def runs() -> bool:
     """Return whether our supervisord runs."""
     try:
-        return bool(_ask("getState")["statename"])
+        return bool(_ask("getState"))
     except xmlrpc.client.Fault:  # it is on its way down
         return True
     except OSError:
@@ -146,24 +143,16 @@ def _start_supervisor() -> None:
         raise config.Problem(f"up: {CONF} not found; `make plan` writes it")
     for name in READY:
         with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port(name)))
-            except OSError:
+            if probe.connect_ex(("127.0.0.1", port(name))) == 0:
                 way_out = f"free it, or change ports.{name} in params.yaml and run `make plan`"
-                raise config.Problem(f"up: port {port(name)} for {name} is taken; {way_out}") from None
-    for folder in ("logs", "blue/release", "green/release"):
-        Path("run", folder).parent.mkdir(parents=True, exist_ok=True)
-    Path("run/logs").mkdir(exist_ok=True)
+                raise config.Problem(f"up: port {port(name)} for {name} is taken; {way_out}")
+    for folder in ("logs", "blue", "green"):
+        Path("run", folder).mkdir(parents=True, exist_ok=True)
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     extra = {"PATH": path, "BENTOML_DO_NOT_TRACK": "True"}
     subprocess.run([sys.executable, "-m", "supervisor.supervisord", "-c", CONF], env=os.environ | extra, check=True)
     while not runs():
         time.sleep(0.05)
-
-
-def _info(name: str) -> dict[str, Any]:
-    return dict(_ask("getProcessInfo", name))
 
 
 def _ask(method: str, *words: Any) -> Any:

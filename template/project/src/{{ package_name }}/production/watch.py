@@ -73,8 +73,7 @@ def judge(
         rows = drift.thin(np.flatnonzero(number == window), watch.window_rows)
         if len(rows) < watch.window_rows // 2:
             continue
-        distances = drift.compare(profile, {name: array[rows] for name, array in found.items()})
-        ratios = {name: distance / profile[name]["threshold"] for name, distance in distances.items()}
+        ratios = drift.compare(profile, {name: array[rows] for name, array in found.items()})
         end = str(when[rows].max())
         judged.append({"end": end, "rows": len(rows), "over_threshold": ratios})
         for name, ratio in ratios.items():

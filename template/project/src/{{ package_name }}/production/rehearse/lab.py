@@ -18,7 +18,7 @@ from .. import config
 from .traffic import Traffic
 
 PACKAGE = Path(__file__).parents[2].name
-COPIED = ["contract.yaml", "slo.yaml", "params.yaml", "bentofile.yaml", "requirements-serve.txt"]
+FILES = ["contract.yaml", "slo.yaml", "params.yaml", "bentofile.yaml", "requirements-serve.txt"]
 
 
 @dataclass
@@ -30,21 +30,22 @@ class Alarm:
     answer: str = ""
 
 
-class Fault(NamedTuple):
-    """One way in which AI projects die. `run(lab, broken)` returns the alarm, None if all is quiet.
+# run(lab, broken) returns the alarm, None if all is quiet. With broken=False nothing is injected: that
+# is the control, and it must stay quiet.
+Run = Callable[["Lab", bool], Alarm | None]
 
-    With `broken=False` nothing is injected: that is the control, and it must stay quiet.
-    """
+
+class Fault(NamedTuple):
+    """One way in which AI projects die, and the part that claims to catch it."""
 
     id: str
     dies: str
     by: str
     live: bool
-    run: Callable[["Lab", bool], Alarm | None]
+    run: Run
 
 
 FAULTS: dict[str, Fault] = {}
-Run = Callable[["Lab", bool], Alarm | None]
 
 
 def fault(dies: str, by: str, live: bool = False) -> Callable[[Run], Run]:
@@ -60,7 +61,7 @@ def fault(dies: str, by: str, live: bool = False) -> Callable[[Run], Run]:
 
 def copy_repo(root: Path) -> None:
     """Copy code and promises, without data, models and releases."""
-    for name in COPIED:
+    for name in FILES:
         shutil.copy(name, root)
     for name in ("src", "ops", ".github"):
         shutil.copytree(name, root / name)
@@ -72,19 +73,19 @@ class Scratch:
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    def verb(self, *words: str) -> str | None:
-        """Run a verb beside the live stack; return the message with which it refused, or None."""
+    def verb(self, *words: str) -> str:
+        """Run a verb beside the live stack; return the message with which it refused, or nothing."""
         command = ["nice", sys.executable, "-m", f"{PACKAGE}.production", *words]
         extra = {"PYTHONPATH": str(self.root / "src")}
         done = subprocess.run(command, cwd=self.root, env=os.environ | extra, capture_output=True, text=True)
-        if done.returncode and (done.returncode > 1 or "Traceback" in done.stderr):
+        if done.returncode > 1 or "Traceback" in done.stderr:
             raise config.Problem(f"{words[0]} broke: {done.stderr.strip().splitlines()[-1]}")
-        return done.stderr.strip() if done.returncode else None
+        return done.stderr.strip() if done.returncode else ""
 
     def expect(self, broken: str, answer: str, *words: str) -> Alarm | None:
         """Run a verb; its refusal is an alarm only if it names what was broken."""
         start = time.time()
-        lines = [line for line in (self.verb(*words) or "").splitlines() if broken in line]
+        lines = [line for line in self.verb(*words).splitlines() if broken in line]
         return Alarm(lines[0], time.time() - start, answer) if lines else None
 
     def change(self, path: Path, *columns: pl.Expr, drop: str = "") -> None:
@@ -92,12 +93,12 @@ class Scratch:
         frame = pl.read_parquet(self.root / path).with_columns(*columns)
         frame.drop([drop] if drop else []).write_parquet(self.root / path)
 
-    def replace(self, name: str, old: str, new: str) -> None:
-        """Replace text in a file; the text must be there."""
-        text = (self.root / name).read_text(encoding="utf-8")
-        if old not in text:
-            raise config.Problem(f"{name} does not hold {old!r}")
-        (self.root / name).write_text(text.replace(old, new), encoding="utf-8")
+    def promise(self, key: str, value: str) -> None:
+        """Rewrite one top-level number of slo.yaml."""
+        path = self.root / "slo.yaml"
+        lines = path.read_text(encoding="utf-8").splitlines()
+        changed = [f"{key}: {value}" if line.startswith(f"{key}:") else line for line in lines]
+        path.write_text("\n".join(changed) + "\n", encoding="utf-8")
 
 
 class Lab:
@@ -120,8 +121,8 @@ class Lab:
         with tempfile.TemporaryDirectory(prefix="rehearse-") as folder:
             root = Path(folder)
             copy_repo(root)
+            (root / "data").mkdir()
             for name in data:
-                (root / name).parent.mkdir(exist_ok=True)
                 pl.scan_parquet(name).filter(pl.col(contract.time) < until).sink_parquet(root / name)
             shutil.copytree("model", root / "model")
             (root / "releases").symlink_to(Path("releases").resolve())
@@ -136,8 +137,6 @@ class Lab:
 def wait_for(found: Callable[[], str | None], seconds: float) -> str | None:
     """Ask until something is found, at most so long."""
     deadline = time.time() + seconds
-    while time.time() < deadline:
-        if said := found():
-            return said
+    while not (said := found()) and time.time() < deadline:
         time.sleep(0.2)
-    return None
+    return said

@@ -100,7 +100,7 @@ def spike(lab: Lab, broken: bool) -> Alarm | None:
 
 @fault("infrastructure: kill -9 of a serving process", "proxy, supervisor", live=True)
 def killed_worker(lab: Lab, broken: bool) -> Alarm | None:
-    start, serving = time.time(), str(stack.slots()["stable"])
+    start, serving = time.time(), stack.serving_slot()
     before = set(stack.workers(serving))
     if broken:
         psutil.Process(min(before)).kill()
@@ -131,9 +131,8 @@ def failing_release(lab: Lab, broken: bool) -> Alarm | None:
 
 @fault("panic: rollback twice", "release", live=True)
 def rollback_twice(lab: Lab, broken: bool) -> Alarm | None:
-    before = _promote_good(lab)
     if not broken:
-        return Alarm(f"{releases.stable()} serves") if releases.stable() != before else None
+        return Alarm(f"{releases.stable()} serves") if _promote_good(lab) != releases.stable() else None
     start = time.time()
     calls = [threading.Thread(target=release.rollback) for _ in range(2)]
     for call in calls:
@@ -141,7 +140,7 @@ def rollback_twice(lab: Lab, broken: bool) -> Alarm | None:
     for call in calls:
         call.join()
     events = [e for e in releases.ledger() if e["event"] == "rolled back" and e["at"] >= start]
-    if len(events) != 1 or releases.stable() == before:
+    if len(events) != 1 or events[0]["seconds"] > config.slo().objectives.rollback.seconds:
         return None
     failed = sum(s.status == 0 or s.status >= 500 for s in lab.traffic.since(start))
     said = f"two calls, one rollback to {releases.stable()} in {events[0]['seconds']:.2f} s"
@@ -209,8 +208,8 @@ def alerts(since: float) -> list[dict[str, Any]]:
 
 def alert_like(name: str, since: float, severity: str = "") -> str | None:
     for alert in alerts(since):
-        if name in alert["name"] and severity in alert["severity"]:
-            return f"{alert['owner']} ({alert['name']}, {alert['runbook']})"
+        if name in alert["alertname"] and severity in alert["severity"]:
+            return f"{alert['owner']} ({alert['alertname']}, {alert['runbook']})"
     return None
 
 

@@ -91,14 +91,13 @@ def _judge(scratch: Scratch, gate: str) -> Alarm | None:
 def dead_alert(lab: Lab, broken: bool) -> Alarm | None:
     with lab.scratch() as scratch:
         if broken:
-            scratch.replace("slo.yaml", f"peak_rps: {config.slo().peak_rps:g}", "peak_rps: 0.01")
+            scratch.promise("peak_rps", "0.01")
         return scratch.expect("cannot fire", "refused before any rule is written", "plan")
 
 
 @fault("two truths: slo.yaml edited, ops/derived not", "plan --check")
 def stale_derived(lab: Lab, broken: bool) -> Alarm | None:
-    peak = config.slo().peak_rps
     with lab.scratch() as scratch:
         if broken:
-            scratch.replace("slo.yaml", f"peak_rps: {peak:g}", f"peak_rps: {peak * 2:g}")
+            scratch.promise("peak_rps", f"{config.slo().peak_rps * 2:g}")
         return scratch.expect("make plan", "the check fails and names the command", "plan", "--check")

@@ -17,8 +17,8 @@ from .lab import FAULTS, Fault, Lab, copy_repo
 from .traffic import Traffic
 
 BENCH, QUIET_WINDOWS = Path(".rehearsal"), 4
-ORDER = ["covariate-drift", "garbage-requests", "killed-worker", "slow-release", "failing-release"]
-ORDER += ["rollback-twice", "spike", "outage"]
+ORDER = ["covariate-drift", "garbage-requests", "killed-worker", "rollback-twice", "slow-release"]
+ORDER += ["failing-release", "spike", "outage"]
 
 
 def rehearse(only: str = "") -> int:
@@ -28,8 +28,8 @@ def rehearse(only: str = "") -> int:
         known = f"did you mean {near[0]}?" if near else f"there are {', '.join(FAULTS)}"
         raise config.Problem(f"rehearse: no fault {only}; {known}")
     chosen = [FAULTS[only]] if only else list(FAULTS.values())
-    still = [fault for fault in chosen if not fault.live]
     moving = sorted((fault for fault in chosen if fault.live), key=lambda fault: ORDER.index(fault.id))
+    still = [fault for fault in chosen if not fault.live]
     story: dict[str, Any] = {"started": time.time(), "results": [], "control": [], "sent": []}
     story["months"], reports = evaluate.by_month(), Path("reports").resolve()
     with _bench():
@@ -37,8 +37,7 @@ def rehearse(only: str = "") -> int:
             _perform(moving, still, story)
         else:
             story["results"] += [_try(fault, Lab()) for fault in still]
-        story["ledger"] = releases.ledger()
-    story["seconds"] = time.time() - story["started"]
+        story |= {"ledger": releases.ledger(), "seconds": time.time() - story["started"]}
     return report.write(story, reports)
 
 
@@ -61,14 +60,14 @@ def _bench() -> Iterator[None]:
 
 
 def _perform(moving: list[Fault], still: list[Fault], story: dict[str, Any]) -> None:
-    stack.up()
     results = story["results"]
+    stack.up()
     try:
         with Traffic(config.params().ports.proxy, config.slo().peak_rps) as traffic:
             lab = Lab(traffic)
             lab.kept["quiet"] = story["control"] = _control(lab, moving)
             # The pipeline's faults need no traffic: they run beside it.
-            beside = threading.Thread(target=lambda: results.extend(_try(f, lab) for f in still))
+            beside = threading.Thread(target=lambda: results.extend(_try(fault, lab) for fault in still))
             beside.start()
             results += [_try(fault, lab) for fault in moving]
             beside.join()
@@ -79,13 +78,12 @@ def _perform(moving: list[Fault], still: list[Fault], story: dict[str, Any]) -> 
 
 def _control(lab: Lab, moving: list[Fault]) -> list[str]:
     """Serve the first quiet weeks without a fault; return every noise: there must be none."""
-    needed = QUIET_WINDOWS if moving[0].id == ORDER[0] else 0
-    days, start = config.params().watch.window_days * needed, time.time()
-    end = config.params().split.evaluate_until.timestamp() + days * 86400
+    start, needed = time.time(), QUIET_WINDOWS if moving[0].id == ORDER[0] else 0
+    end = config.params().split.evaluate_until.timestamp() + needed * config.params().watch.window_days * 86400
     lab.say("control: live traffic, no fault")
     while time.time() - start < 5 or lab.traffic.event_seconds() < end:
         time.sleep(0.5)
-    sent, noise = lab.traffic.since(start), [f"alert {alert['name']}" for alert in live.alerts(0)]
+    sent, noise = lab.traffic.since(start), [f"alert {alert['alertname']}" for alert in live.alerts(0)]
     if failed := [s for s in sent if s.status != 200]:
         noise.append(f"{len(failed)} of {len(sent)} requests were not answered with 200")
     noise += [f"drift in {alarm['column']}" for alarm in watch.watch()["alarms"]]
@@ -101,7 +99,7 @@ def _try(fault: Fault, lab: Lab) -> dict[str, Any]:
         control = fault.run(lab, False)
         facts["start"] = time.time()
         alarm = fault.run(lab, True)
-    except Exception as error:  # whatever it was: the fault was not run, and that is what we say
+    except Exception as error:  # whatever it was, the fault was not run, and that is what we say
         lab.say(f"{fault.id}: could not be run: {error}")
         return facts | {"verdict": "not run", "said": f"{type(error).__name__}: {error}"[:300]}
     facts |= {"end": time.time(), "control": control.said if control else "quiet"} | (vars(alarm) if alarm else {})
