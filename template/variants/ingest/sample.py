@@ -23,9 +23,7 @@ def ingest(source: str) -> pl.DataFrame:
     is torn; nothing is written here.
     """
     flights, weather, planes = (_csv(path) for path in files(source))
-    planes = planes.select(
-        "tailnum", pl.col("year").alias("plane_year"), "seats", "engines", "manufacturer"
-    )
+    planes = planes.select("tailnum", pl.col("year").alias("plane_year"), "seats", "engines", "manufacturer")
     weather = weather.select(
         "origin",
         # Known one hour ahead: the report of 09:00 serves the departures of 10:00 to 10:59.

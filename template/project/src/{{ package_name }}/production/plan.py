@@ -75,9 +75,7 @@ def refusals(slo: config.Slo, capacity: Facts, runbook: str) -> list[dict[str, s
     found, explained = rules.dead(slo), runbook.splitlines()
     facts, promise = capacity | size(slo, capacity), slo.objectives.cost.usd_per_1000
     if facts["cost_per_1000"] > promise:
-        what = (
-            f"is {promise:g}, {slo.peak_rps:g} requests per second on {{replicas}} x {{machine}} "
-        )
+        what = f"is {promise:g}, {slo.peak_rps:g} requests per second on {{replicas}} x {{machine}} "
         what = (what + "cost {cost_per_1000:g} ({origin})").format(**facts)
         way_out = "promise {cost_per_1000:g}, or a cheaper machine in ops/prices.yaml"
         where = "slo.yaml: objectives.cost.usd_per_1000"
@@ -162,9 +160,7 @@ def plan(check: bool = False, json: bool = False) -> int:
         else:
             Path(name).unlink()
     pages = sum(alert["severity"] == "page" for alert in summary["alerts"])
-    alerts = (
-        f"{pages} page, {len(summary['alerts']) - pages} make a ticket; all owned and explained"
-    )
+    alerts = f"{pages} page, {len(summary['alerts']) - pages} make a ticket; all owned and explained"
     for part in ("capacity", "error_budget", "canary"):
         facts = ", ".join(f"{name} {value}" for name, value in summary[part].items())
         print(f"plan: {part.replace('_', ' '):<13}{facts}".replace("_", " "))

@@ -129,9 +129,7 @@ def tests(slo: Slo) -> dict[str, Any]:
     return {"rule_files": ["rules.yml"], "evaluation_interval": "1m", "tests": made}
 
 
-def _fires(
-    health: dict[str, str], alert: Alert, test: dict[str, Any], found: list[Alert]
-) -> dict[str, Any]:
+def _fires(health: dict[str, str], alert: Alert, test: dict[str, Any], found: list[Alert]) -> dict[str, Any]:
     start, end = test["health"], test["health"] + test["minutes"]
     series = {name: f"{values}x{start + AFTER}" for name, values in health.items()}
     series |= {name: f"{health[name]}x{start} {now}" for name, now in test["breaks"].items()}

@@ -85,9 +85,7 @@ def train() -> None:
         raise config.Problem(f"train: {what}; move it in params.yaml, or bring more data")
     levels = matrix.learn_levels({name: array[past] for name, array in found.items()})
     x, categorical = matrix.encode(found, levels), [name for name, known in levels.items() if known]
-    text = yours_train.train(
-        x[past], y[past], list(levels), categorical, params.train, params.seed, _progress
-    )
+    text = yours_train.train(x[past], y[past], list(levels), categorical, params.train, params.seed, _progress)
     MODEL.parent.mkdir(exist_ok=True)
     MODEL.write_text(text, encoding="utf-8", newline="\n")
     write_json(LEVELS, levels)

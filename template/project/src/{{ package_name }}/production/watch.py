@@ -37,7 +37,11 @@ def watch(report: bool = False) -> dict[str, Any]:
     if report:
         _draw(found, windows(when, params.watch.window_days))
     alarms = [f"{a['column']} since {a['since'][:10]}" for a in verdict["alarms"]]
-    told = "AUC {auc:.3f} ({low:.3f} to {high:.3f})".format(**verdict["quality"]) if verdict["quality"] else "too few labels"
+    told = (
+        "AUC {auc:.3f} ({low:.3f} to {high:.3f})".format(**verdict["quality"])
+        if verdict["quality"]
+        else "too few labels"
+    )
     print(f"watch: {rows.height} rows; drift: {', '.join(alarms) or 'none'}; {told}")
     return verdict
 
@@ -85,9 +89,7 @@ def judge(
     return {"windows": judged, "alarms": list(alarms.values())}
 
 
-def quality(
-    rows: pl.DataFrame, labels: pl.DataFrame, contract: config.Contract, seed: int
-) -> dict[str, float] | None:
+def quality(rows: pl.DataFrame, labels: pl.DataFrame, contract: config.Contract, seed: int) -> dict[str, float] | None:
     """Return AUC with its interval on the rows whose label has come, and the share that has."""
     joined = rows.join(labels.select("id", "label"), on="id", how="inner")
     y, p = joined["label"].cast(pl.Float64).to_numpy(), joined["probability"].to_numpy()
