@@ -30,7 +30,7 @@ def contract() -> None:
     _rewrite(Path("contract.yaml"), r"^columns:.*", _lines(usable))
     cuts = _time(frame[found.time])
     for key, cut in zip(("train_until", "evaluate_until"), cuts, strict=True):
-        _rewrite(Path("params.yaml"), rf"^  {key}:.*$", f"  {key}: {cut:%Y-%m-%d %H:%M:%S}")
+        _rewrite(Path("params.yaml"), rf"^  {key}:.*$", f'  {key}: "{cut:%Y-%m-%d %H:%M:%S}"')
     left_out = sorted(set(kept) - set(usable))
     print(f"contract: {len(usable)} columns from {frame.height} rows; read contract.yaml")
     if left_out:
