@@ -18,7 +18,6 @@ from .. import config
 from .traffic import Traffic
 
 PACKAGE = Path(__file__).parents[2].name
-FILES = ["contract.yaml", "slo.yaml", "params.yaml", "bentofile.yaml", "requirements-serve.txt"]
 
 
 @dataclass
@@ -30,21 +29,21 @@ class Alarm:
     answer: str = ""
 
 
-# run(lab, broken) returns the alarm, None if all is quiet. With broken=False nothing is injected: that
-# is the control, and it must stay quiet.
-Run = Callable[["Lab", bool], Alarm | None]
-
-
 class Fault(NamedTuple):
-    """One way in which AI projects die, and the part that claims to catch it."""
+    """One way in which AI projects die, and the part that claims to catch it.
+
+    `run(lab, broken)` returns the alarm, None if all is quiet. With `broken=False` nothing is injected: that is
+    the control, and it must stay quiet.
+    """
 
     id: str
     dies: str
     by: str
     live: bool
-    run: Run
+    run: Callable[["Lab", bool], Alarm | None]
 
 
+Run = Callable[["Lab", bool], Alarm | None]
 FAULTS: dict[str, Fault] = {}
 
 
@@ -61,7 +60,7 @@ def fault(dies: str, by: str, live: bool = False) -> Callable[[Run], Run]:
 
 def copy_repo(root: Path) -> None:
     """Copy code and promises, without data, models and releases."""
-    for name in FILES:
+    for name in ("contract.yaml", "slo.yaml", "params.yaml", "bentofile.yaml", "requirements-serve.txt"):
         shutil.copy(name, root)
     for name in ("src", "ops", ".github"):
         shutil.copytree(name, root / name)
@@ -88,31 +87,24 @@ class Scratch:
         lines = [line for line in self.verb(*words).splitlines() if broken in line]
         return Alarm(lines[0], time.time() - start, answer) if lines else None
 
-    def change(self, path: Path, *columns: pl.Expr, drop: str = "") -> None:
-        """Rewrite a Parquet file with columns changed or dropped."""
-        frame = pl.read_parquet(self.root / path).with_columns(*columns)
-        frame.drop([drop] if drop else []).write_parquet(self.root / path)
+    def change(self, path: Path, *columns: pl.Expr) -> None:
+        """Rewrite columns of a Parquet file."""
+        pl.read_parquet(self.root / path).with_columns(*columns).write_parquet(self.root / path)
 
-    def promise(self, key: str, value: str) -> None:
+    def promise(self, key: str, value: float) -> None:
         """Rewrite one top-level number of slo.yaml."""
-        path = self.root / "slo.yaml"
-        lines = path.read_text(encoding="utf-8").splitlines()
-        changed = [f"{key}: {value}" if line.startswith(f"{key}:") else line for line in lines]
-        path.write_text("\n".join(changed) + "\n", encoding="utf-8")
+        lines = (self.root / "slo.yaml").read_text(encoding="utf-8").splitlines()
+        changed = [f"{key}: {value:g}" if line.startswith(f"{key}:") else line for line in lines]
+        (self.root / "slo.yaml").write_text("\n".join(changed), encoding="utf-8")
 
 
 class Lab:
-    """The rehearsal's bench; live faults need the running stack and its traffic."""
+    """The rehearsal's bench; live faults need the traffic of the running stack."""
 
-    def __init__(self, traffic: Traffic | None = None) -> None:
-        self._traffic = traffic
+    traffic: Traffic
+
+    def __init__(self) -> None:
         self.kept: dict[str, Any] = {}
-
-    @property
-    def traffic(self) -> Traffic:
-        if self._traffic is None:
-            raise config.Problem("this fault needs the running stack")
-        return self._traffic
 
     @contextlib.contextmanager
     def scratch(self, *data: Path) -> Iterator[Scratch]:
@@ -121,16 +113,16 @@ class Lab:
         with tempfile.TemporaryDirectory(prefix="rehearse-") as folder:
             root = Path(folder)
             copy_repo(root)
+            shutil.copytree("model", root / "model")
+            (root / "releases").symlink_to(Path("releases").resolve())
             (root / "data").mkdir()
             for name in data:
                 pl.scan_parquet(name).filter(pl.col(contract.time) < until).sink_parquet(root / name)
-            shutil.copytree("model", root / "model")
-            (root / "releases").symlink_to(Path("releases").resolve())
             yield Scratch(root)
 
     def say(self, text: str) -> None:
         """Show progress, with the time of the data."""
-        now = f" [{self._traffic.event_time()[:10]}]" if self._traffic else ""
+        now = f" [{self.traffic.event_time()[:10]}]" if hasattr(self, "traffic") else ""
         print(f"{time.strftime('%H:%M:%S')}{now} {text}", flush=True)
 
 

@@ -18,7 +18,7 @@ def missing_column(lab: Lab, broken: bool) -> Alarm | None:
     column = list(config.contract().columns)[-1]
     with lab.scratch(RAW) as scratch:
         if broken:
-            scratch.change(RAW, drop=column)
+            pl.read_parquet(RAW).drop(column).write_parquet(scratch.root / RAW)
         return scratch.expect(f"column {column} is missing", STOPS, "validate")
 
 
@@ -37,8 +37,7 @@ def null_burst(lab: Lab, broken: bool) -> Alarm | None:
     column = next(name for name, c in config.contract().columns.items() if 0 < c.nulls < 0.4)
     with lab.scratch(RAW) as scratch:
         if broken:
-            lost = pl.int_range(pl.len()) % 5 < 2
-            scratch.change(RAW, pl.when(~lost).then(pl.col(column)).alias(column))
+            scratch.change(RAW, pl.when(pl.int_range(pl.len()) % 5 > 1).then(pl.col(column)).alias(column))
         return scratch.expect(f"of {column} is missing", STOPS, "validate")
 
 
@@ -74,8 +73,7 @@ def worse_candidate(lab: Lab, broken: bool) -> Alarm | None:
             # Three of four training labels belong to some other row.
             mixed = (pl.col(contract.time) < split.train_until) & (pl.int_range(pl.len()) % 4 > 0)
             label = pl.col(contract.target)
-            changed = pl.when(mixed).then(label.shuffle(seed=1)).otherwise(label)
-            scratch.change(FEATURES, changed.alias(contract.target))
+            scratch.change(FEATURES, pl.when(mixed).then(label.shuffle(seed=1)).otherwise(label).alias(contract.target))
         return _judge(scratch, "gate champion")
 
 
@@ -91,7 +89,7 @@ def _judge(scratch: Scratch, gate: str) -> Alarm | None:
 def dead_alert(lab: Lab, broken: bool) -> Alarm | None:
     with lab.scratch() as scratch:
         if broken:
-            scratch.promise("peak_rps", "0.01")
+            scratch.promise("peak_rps", 0.01)
         return scratch.expect("cannot fire", "refused before any rule is written", "plan")
 
 
@@ -99,5 +97,5 @@ def dead_alert(lab: Lab, broken: bool) -> Alarm | None:
 def stale_derived(lab: Lab, broken: bool) -> Alarm | None:
     with lab.scratch() as scratch:
         if broken:
-            scratch.promise("peak_rps", f"{config.slo().peak_rps * 2:g}")
+            scratch.promise("peak_rps", config.slo().peak_rps * 2)
         return scratch.expect("make plan", "the check fails and names the command", "plan", "--check")

@@ -64,7 +64,8 @@ def _perform(moving: list[Fault], still: list[Fault], story: dict[str, Any]) -> 
     stack.up()
     try:
         with Traffic(config.params().ports.proxy, config.slo().peak_rps) as traffic:
-            lab = Lab(traffic)
+            lab = Lab()
+            lab.traffic = traffic
             lab.kept["quiet"] = story["control"] = _control(lab, moving)
             # The pipeline's faults need no traffic: they run beside it.
             beside = threading.Thread(target=lambda: results.extend(_try(fault, lab) for fault in still))
