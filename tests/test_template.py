@@ -16,7 +16,7 @@ PROJECT = ROOT / "template/project"
 VARIANTS = ROOT / "template/variants"
 ANSWERS = ".copier-answers.yml"
 TAG = re.compile(r"\{[{%#]")
-INCLUDE = re.compile(r"\{% include 'template/variants/(\w+)/' ~ (\w+) ~ '\.\w+' %\}\n")
+INCLUDE = re.compile(r"\{% include 'template/variants/(\w+)/' ~ (\w+) ~ '\.\w+' -%\}\n")
 PACKAGE = "src/late_flights"
 Render = Callable[..., Path]
 

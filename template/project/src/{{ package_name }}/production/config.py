@@ -7,7 +7,7 @@ Needs only PyYAML and pydantic, so that the planner runs before anything else is
 import datetime
 import difflib
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar, get_args
+from typing import Annotated, Generic, Literal, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -16,6 +16,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 Port = Annotated[int, Field(ge=1024, le=65535)]
 Role = Literal["data", "model", "platform"]
+Target = TypeVar("Target")
 
 
 class Problem(Exception):
@@ -52,46 +53,19 @@ class Contract(Strict):
     slices: list[str] = []
 
 
-class Owned(Strict):
+class Objective(Strict, Generic[Target]):
+    target: Target
     owner: Role
 
 
-class Availability(Owned):
-    percent: Annotated[float, Field(ge=90, lt=100)]
-
-
-class Latency(Owned):
-    p99_ms: Positive
-
-
-class Freshness(Owned):
-    hours: Positive
-
-
-class Staleness(Owned):
-    days: Positive
-
-
-class Quality(Owned):
-    auc: Annotated[float, Field(gt=0.5, lt=1)]
-
-
-class Rollback(Owned):
-    seconds: Positive
-
-
-class Cost(Owned):
-    usd_per_1000: Positive
-
-
 class Objectives(Strict):
-    availability: Availability
-    latency: Latency
-    freshness: Freshness
-    staleness: Staleness
-    quality: Quality
-    rollback: Rollback
-    cost: Cost
+    availability_percent: Objective[Annotated[float, Field(ge=90, lt=100)]]
+    latency_p99_ms: Objective[Positive]
+    freshness_hours: Objective[Positive]
+    model_age_days: Objective[Positive]
+    quality_auc: Objective[Annotated[float, Field(gt=0.5, lt=1)]]
+    rollback_seconds: Objective[Positive]
+    cost_usd_per_1000: Objective[Positive]
 
 
 class Business(Strict):
@@ -159,17 +133,12 @@ class Params(Strict):
 Model = TypeVar("Model", bound=Strict)
 
 
-def contract(root: Path = Path(), *, proposing: bool = False) -> Contract:
+def contract(root: Path = Path()) -> Contract:
     found = load(root / "contract.yaml", Contract)
-    if not found.columns and not proposing:
-        raise Problem("contract.yaml: columns is empty; `make contract` proposes them")
-    for name in [found.id, found.time, found.target]:
-        if name in found.columns:
-            way_out = "id, time and target are no features: take it out of columns"
-            raise Problem(f"contract.yaml: columns.{name}: {way_out}")
-    for name in found.slices:
-        if name not in found.columns:
-            raise Problem(f"contract.yaml: slices: {name} is no column; use one of columns")
+    if misplaced := {found.id, found.time, found.target} & set(found.columns):
+        raise Problem(f"contract.yaml: columns.{misplaced.pop()}: id, time and target are no features; take it out")
+    if unknown := set(found.slices) - set(found.columns):
+        raise Problem(f"contract.yaml: slices: {unknown.pop()} is no column; use one of columns")
     return found
 
 
@@ -187,13 +156,11 @@ def params(root: Path = Path()) -> Params:
 
 def load(path: Path, kind: type[Model]) -> Model:
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return kind.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         raise Problem(f"{path.name}: not found; run this in the root of the repo") from None
     except yaml.YAMLError as error:
         raise Problem(f"{path.name}: not YAML: {' '.join(str(error).split())}") from None
-    try:
-        return kind.model_validate(data)
     except ValidationError as error:
         raise Problem(f"{path.name}: {_explain(error, kind)}") from None
 
@@ -201,18 +168,11 @@ def load(path: Path, kind: type[Model]) -> Model:
 def _explain(error: ValidationError, kind: type[BaseModel]) -> str:
     # An unknown key explains a missing one: say it first.
     first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
-    where = ".".join(str(part) for part in first["loc"]) or "top level"
+    where = ".".join(map(str, first["loc"])) or "top level"
     if first["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(str(first["loc"][-1]), sorted(_keys(kind)), n=1)
+        schema = kind.model_json_schema()
+        keys = {key for part in [schema, *schema.get("$defs", {}).values()] for key in part.get("properties", {})}
+        near = difflib.get_close_matches(str(first["loc"][-1]), sorted(keys), n=1)
         return f"{where} is unknown; " + (f"did you mean {near[0]}?" if near else "remove it")
     value = "" if isinstance(first["input"], dict) else f" is {first['input']!r}"
     return f"{where}{value}: {first['msg'][0].lower()}{first['msg'][1:]}"
-
-
-def _keys(kind: type[BaseModel]) -> set[str]:
-    keys = set(kind.model_fields)
-    for field in kind.model_fields.values():
-        for part in (field.annotation, *getattr(field.annotation, "__args__", ())):
-            if isinstance(part, type) and issubclass(part, BaseModel):
-                keys |= _keys(part)
-    return keys

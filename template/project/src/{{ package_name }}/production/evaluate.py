@@ -39,7 +39,7 @@ def evaluate() -> None:
     predictions = {"baseline": alone[best], "model": model} | _champion(now)
     report = _report(predictions, y[now], when[now].astype("datetime64[D]"), params.seed, slo.business)
     report |= {"baseline_feature": best, "rows": int(now.sum()), "slices": _slices(model, y, now)}
-    gates = _gates(report, scores, params.gates, slo.objectives.quality.auc)
+    gates = _gates(report, scores, params.gates, slo.objectives.quality_auc.target)
     write_json(REPORT, report | {"gates": [gate._asdict() for gate in gates]})
     print(f"{'':10}{'AUC':>7}{'95 % interval':>18}{'Brier':>8}{'value per 1000':>16}")
     for name in predictions:

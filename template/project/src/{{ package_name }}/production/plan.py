@@ -65,20 +65,20 @@ def canary(slo: config.Slo) -> Facts:
         "alpha": 0.001,
         "error_share": rules.budgets(slo)["availability"],
         "slow_share": rules.budgets(slo)["latency"],
-        "p99_ms": slo.objectives.latency.p99_ms,
-        "rollback_seconds": slo.objectives.rollback.seconds,
+        "p99_ms": slo.objectives.latency_p99_ms.target,
+        "rollback_seconds": slo.objectives.rollback_seconds.target,
     }
 
 
 def refusals(slo: config.Slo, capacity: Facts, runbook: str) -> list[dict[str, str]]:
     """Return what cannot be kept: an alert that cannot fire or that nobody explains, the cost."""
     found, explained = rules.dead(slo), runbook.splitlines()
-    facts, promise = capacity | size(slo, capacity), slo.objectives.cost.usd_per_1000
+    facts, promise = capacity | size(slo, capacity), slo.objectives.cost_usd_per_1000.target
     if facts["cost_per_1000"] > promise:
         what = f"is {promise:g}, {slo.peak_rps:g} requests per second on {{replicas}} x {{machine}} "
         what = (what + "cost {cost_per_1000:g} ({origin})").format(**facts)
         way_out = "promise {cost_per_1000:g}, or a cheaper machine in ops/prices.yaml"
-        where = "slo.yaml: objectives.cost.usd_per_1000"
+        where = "slo.yaml: objectives.cost_usd_per_1000.target"
         found.append((where, what, way_out.format(**facts)))
     for name in (alert["alert"] for alert in rules.alerts(slo)):
         if f"## {name}" not in explained:
@@ -103,7 +103,7 @@ def derived(slo: config.Slo, params: config.Params, capacity: Facts) -> dict[str
 
 def _names(slo: config.Slo, params: config.Params, capacity: Facts) -> Facts:
     """Return what the templates call by name."""
-    peak, p99_ms = slo.peak_rps, slo.objectives.latency.p99_ms
+    peak, p99_ms = slo.peak_rps, slo.objectives.latency_p99_ms.target
     timeout_ms = max(2000, math.ceil(10 * p99_ms))
     found = capacity | size(slo, capacity) | budget(slo) | canary(slo) | rules.names(slo)
     return found | slo.owners | dict(params.ports) | {
@@ -111,8 +111,8 @@ def _names(slo: config.Slo, params: config.Params, capacity: Facts) -> Facts:
         "package": Path(__file__).parents[1].name,
         "needed": found["replicas"] - 1,
         "hourly": f"{peak * 3600:g}",
-        "promised_cost": f"{slo.objectives.cost.usd_per_1000:g}",
-        "availability": f"{slo.objectives.availability.percent:g}",
+        "promised_cost": f"{slo.objectives.cost_usd_per_1000.target:g}",
+        "availability": f"{slo.objectives.availability_percent.target:g}",
         "steps": ", ".join(map(str, STEPS_PERCENT)),
         "admitted": math.ceil(2 * peak),
         "maxconn": max(16, math.ceil(2 * peak * p99_ms / 1000)),

@@ -62,7 +62,7 @@ def rollback() -> None:
     start = time.time()
     STOP.parent.mkdir(exist_ok=True)
     STOP.touch()
-    with _locked(seconds=config.slo().objectives.rollback.seconds):
+    with _locked(seconds=config.slo().objectives.rollback_seconds.target):
         if not STOP.exists():
             print("rollback: what was under way has taken it back already")
             return
@@ -128,7 +128,7 @@ def _watch_step(stable: str, candidate: str, policy: dict[str, Any], seconds: fl
 
 def measure(slot: str) -> dict[str, float]:
     """Return how many calls of /predict a slot has answered, with errors, and slower than promised."""
-    promise = f'le="{config.slo().objectives.latency.p99_ms / 1000}"'
+    promise = f'le="{config.slo().objectives.latency_p99_ms.target / 1000}"'
     requests = errors = fast = 0.0
     for name, labels, value in SAMPLE.findall(_get(slot, "/metrics").decode()):
         if name == "service_requests_total":

@@ -22,7 +22,7 @@ AFTER = 400  # minutes that a test can last after something breaks
 def budgets(slo: Slo) -> dict[str, float]:
     """Return the share of requests that may be bad, per objective that burns a budget."""
     return {
-        "availability": round(1 - slo.objectives.availability.percent / 100, 9),
+        "availability": round(1 - slo.objectives.availability_percent.target / 100, 9),
         "latency": 0.01,
     }
 
@@ -72,10 +72,10 @@ def names(slo: Slo) -> dict[str, Any]:
     goal, rate = slo.objectives, 60 * slo.peak_rps
     found: dict[str, Any] = {"min_bad": MIN_BAD, "peak_rps": f"{slo.peak_rps:g}"}
     # The bucket is spelt as the client library spells it: 1.0, not 1.
-    found |= {"p99_ms": f"{goal.latency.p99_ms:g}", "p99_s": goal.latency.p99_ms / 1000}
-    found |= {"quality_auc": f"{goal.quality.auc:g}"}
-    found |= {"freshness_hours": f"{goal.freshness.hours:g}"}
-    found |= {"staleness_days": f"{goal.staleness.days:g}"}
+    found |= {"p99_ms": f"{goal.latency_p99_ms.target:g}", "p99_s": goal.latency_p99_ms.target / 1000}
+    found |= {"quality_auc": f"{goal.quality_auc.target:g}"}
+    found |= {"freshness_hours": f"{goal.freshness_hours.target:g}"}
+    found |= {"staleness_days": f"{goal.model_age_days.target:g}"}
     found |= {"rate": f"{rate:.10g}", "none": _after(360 * rate, 0), "all": _after(0, rate)}
     found |= {"twice": _after(60 * rate, 2 * rate)}
     for name, budget in budgets(slo).items():

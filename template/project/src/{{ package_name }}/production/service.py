@@ -30,7 +30,7 @@ BODY_BYTES, BATCH = 1 << 20, Meta(min_length=1, max_length=1000)
 SLO = config.slo(ROOT)
 # Floats, and the promise itself among them: otherwise the share of slow answers is a guess.
 BUCKETS = {0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0}
-BUCKETS |= {SLO.objectives.latency.p99_ms / 1000}
+BUCKETS |= {SLO.objectives.latency_p99_ms.target / 1000}
 Counter, Histogram = bentoml.metrics.Counter, bentoml.metrics.Histogram
 logger = logging.getLogger("bentoml.service")
 Answer = dict[str, Any]

@@ -80,7 +80,7 @@ def garbage_requests(lab: Lab, broken: bool) -> Alarm | None:
 
 @fault("traffic: three times the planned peak", "proxy", live=True)
 def spike(lab: Lab, broken: bool) -> Alarm | None:
-    start, promise = time.time(), config.slo().objectives.latency.p99_ms
+    start, promise = time.time(), config.slo().objectives.latency_p99_ms.target
     # The replay brings one peak already; the control stays within what is planned.
     extra = {"RATE_FACTOR": "3" if broken else "0.3", "DURATION": "10s"}
     command = ["k6", "run", "--quiet", "ops/derived/load.js"]
@@ -109,7 +109,7 @@ def killed_worker(lab: Lab, broken: bool) -> Alarm | None:
     time.sleep(2)
     sent = lab.traffic.since(start)
     lost = sum(s.status == 0 or s.status >= 500 for s in sent)
-    allowed = len(sent) * (1 - config.slo().objectives.availability.percent / 100)
+    allowed = len(sent) * (1 - config.slo().objectives.availability_percent.target / 100)
     if not born or lost > allowed:
         return None
     answer = f"{lost} of {len(sent)} requests lost; the budget allows {allowed:.1f}"
@@ -118,7 +118,7 @@ def killed_worker(lab: Lab, broken: bool) -> Alarm | None:
 
 @fault("a candidate that adds latency", "canary analysis", live=True)
 def slow_release(lab: Lab, broken: bool) -> Alarm | None:
-    seconds = config.slo().objectives.latency.p99_ms / 1000 * 1.5
+    seconds = config.slo().objectives.latency_p99_ms.target / 1000 * 1.5
     return _candidate(lab, broken, f"time.sleep({seconds})", "slow answers")
 
 
@@ -140,7 +140,7 @@ def rollback_twice(lab: Lab, broken: bool) -> Alarm | None:
     for call in calls:
         call.join()
     events = [e for e in releases.ledger() if e["event"] == "rolled back" and e["at"] >= start]
-    if len(events) != 1 or events[0]["seconds"] > config.slo().objectives.rollback.seconds:
+    if len(events) != 1 or events[0]["seconds"] > config.slo().objectives.rollback_seconds.target:
         return None
     failed = sum(s.status == 0 or s.status >= 500 for s in lab.traffic.since(start))
     said = f"two calls, one rollback to {releases.stable()} in {events[0]['seconds']:.2f} s"

@@ -34,9 +34,9 @@ def draw(story: dict[str, Any], sent: list[Any]) -> str:
     for q, colour in ((50, "#2a78b5"), (99, "#7a4fa3")):
         slowest = [np.nanpercentile(millis[second == s], q) for s in seconds]
         latency.plot(seconds, slowest, color=colour, label=f"p{q}", lw=1.1)
-    latency.axhline(slo.latency.p99_ms, color="#c8373c", ls="--", lw=1, label="promised p99")
+    latency.axhline(slo.latency_p99_ms.target, color="#c8373c", ls="--", lw=1, label="promised p99")
     latency.set_yscale("log")
-    allowed = (1 - slo.availability.percent / 100) * len(sent)
+    allowed = (1 - slo.availability_percent.target / 100) * len(sent)
     left = 100 * (1 - np.cumsum(kinds == "failed") / allowed)
     budget.plot(at, left.clip(-100), color="#2e7d4f", lw=1.4)
     budget.axhline(0, color="#c8373c", ls="--", lw=1)
