@@ -13,6 +13,7 @@ from pathlib import Path
 import polars as pl
 
 LATE_MINUTES = 15
+HOUR_UTC = pl.col("time_hour").str.to_datetime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def ingest(source: str) -> pl.DataFrame:
@@ -22,31 +23,21 @@ def ingest(source: str) -> pl.DataFrame:
     installed package that holds them under `data/`. Raises OSError or a Polars error when a file
     is torn; nothing is written here.
     """
-    flights, weather, planes = (_csv(path) for path in files(source))
-    planes = planes.select("tailnum", pl.col("year").alias("plane_year"), "seats", "engines", "manufacturer")
-    weather = weather.select(
-        "origin",
-        # Known one hour ahead: the report of 09:00 serves the departures of 10:00 to 10:59.
-        _utc("time_hour").dt.offset_by("1h").alias("time_hour"),
-        *["temp", "dewp", "humid", "wind_dir", "wind_speed", "wind_gust"],
-        *["precip", "pressure", "visib"],
-    ).unique(["origin", "time_hour"], keep="last", maintain_order=True)
-    flights = flights.with_columns(_utc("time_hour"))
+    flights, weather, planes = map(_csv, files(source))
+    planes = planes.select("tailnum", "seats", "engines", "manufacturer", plane_year="year")
+    # Known one hour ahead: the report of 09:00 serves the departures of 10:00 to 10:59.
+    weather = weather.drop("year", "month", "day", "hour").with_columns(HOUR_UTC.dt.offset_by("1h"))
+    weather = weather.unique(["origin", "time_hour"], keep="last", maintain_order=True)
     return (
-        flights.join(weather, on=["origin", "time_hour"], how="left")
+        flights.with_columns(HOUR_UTC)
+        .join(weather, on=["origin", "time_hour"], how="left")
         .join(planes, on="tailnum", how="left")
+        # hour and minute are local, time_hour is UTC: only the minute is added to it.
+        .with_columns(scheduled_at=pl.col("time_hour").dt.offset_by(pl.format("{}m", "minute")))
         .with_columns(
-            # hour and minute are local; time_hour is UTC, so only the minute is added to it.
-            scheduled_at=pl.col("time_hour").dt.offset_by(pl.format("{}m", "minute")),
             # Cancelled and diverted flights never arrive: their label stays missing.
             late=pl.col("arr_delay") > LATE_MINUTES,
-            flight_id=pl.format(
-                "{}{}-{}-{}",
-                "carrier",
-                "flight",
-                pl.col("time_hour").dt.strftime("%Y%m%dT%H"),
-                pl.col("origin") + pl.col("minute").cast(pl.String),
-            ),
+            flight_id=pl.concat_str("carrier", "flight", "origin", "scheduled_at", separator="-"),
         )
         .sort("scheduled_at", "flight_id")
     )
@@ -54,27 +45,19 @@ def ingest(source: str) -> pl.DataFrame:
 
 def files(source: str) -> list[Path]:
     """Return the files that `ingest` reads."""
-    return [_folder(source) / name for name in ("flights.csv.zip", "weather.csv", "planes.csv")]
-
-
-def _folder(source: str) -> Path:
-    if Path(source).is_dir():
-        return Path(source)
-    # find_spec, not import: the package's __init__ needs pkg_resources, which setuptools dropped.
-    spec = importlib.util.find_spec(source)
-    if spec is None or spec.origin is None:
-        raise FileNotFoundError(f"{source}: neither a folder nor an installed package")
-    return Path(spec.origin).parent / "data"
+    folder = Path(source)
+    if not folder.is_dir():
+        # find_spec, not import: the package's __init__ needs pkg_resources, which setuptools dropped.
+        spec = importlib.util.find_spec(source)
+        if spec is None or spec.origin is None:
+            raise FileNotFoundError(f"{source}: neither a folder nor an installed package")
+        folder = Path(spec.origin).parent / "data"
+    return [folder / name for name in ("flights.csv.zip", "weather.csv", "planes.csv")]
 
 
 def _csv(path: Path) -> pl.DataFrame:
+    data = path.read_bytes()
     if path.suffix == ".zip":
         with zipfile.ZipFile(path) as archive:
             data = archive.read(archive.namelist()[0])
-    else:
-        data = path.read_bytes()
     return pl.read_csv(data, null_values="NA", infer_schema_length=None)
-
-
-def _utc(column: str) -> pl.Expr:
-    return pl.col(column).str.to_datetime("%Y-%m-%dT%H:%M:%SZ")

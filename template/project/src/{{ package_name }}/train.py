@@ -9,33 +9,23 @@ import lightgbm as lgb
 import numpy as np
 
 Model = lgb.Booster
+Levels = dict[str, list[str]]
+Params = dict[str, float | int | str]
 
 
-def train(
-    x: np.ndarray,
-    y: np.ndarray,
-    names: list[str],
-    categorical: list[str],
-    params: dict[str, float | int | str],
-    seed: int,
-    progress: Callable[[int, int], None],
-) -> str:
+def train(x: np.ndarray, y: np.ndarray, levels: Levels, params: Params, progress: Callable[[int, int], None]) -> str:
     """Return the trained model as text.
 
-    `x` is float64 (rows, features), missing as NaN, categories as codes from 0; `y` is 0 or 1.
-    `progress(done, total)` is called after each round.
+    `x` is float64 (rows, features), missing as NaN; `y` is 0 or 1. `levels` has the features in the order of
+    the columns, with the texts behind the codes 0, 1, ... (none: a number). Call `progress(done, total)` as you go.
     """
-    # force_row_wise, deterministic and a seed: the same data gives the same bytes.
-    fixed = {"objective": "binary", "verbose": -1, "deterministic": True, "force_row_wise": True}
-    data = lgb.Dataset(x, y, feature_name=names, categorical_feature=categorical)
-    settings = {**params, **fixed, "seed": seed, "num_threads": 2}
-    rounds = int(params["num_iterations"])
-    del settings["num_iterations"]  # LightGBM takes it as an argument
-
-    def report(env: lgb.callback.CallbackEnv) -> None:
-        progress(env.iteration + 1, env.end_iteration)
-
-    return str(lgb.train(settings, data, rounds, callbacks=[report]).model_to_string())
+    categorical = [name for name, known in levels.items() if known]
+    data = lgb.Dataset(x, y, feature_name=list(levels), categorical_feature=categorical)
+    # deterministic, force_row_wise and a seed: the same data gives the same bytes.
+    fixed = {"objective": "binary", "verbose": -1, "deterministic": True, "force_row_wise": True, "num_threads": 2}
+    settings = {name: value for name, value in params.items() if name != "num_iterations"}
+    told = [lambda env: progress(env.iteration + 1, env.end_iteration)]
+    return str(lgb.train(settings | fixed, data, int(params["num_iterations"]), callbacks=told).model_to_string())
 
 
 def load(text: str) -> Model:

@@ -83,6 +83,10 @@ class Slo(Strict):
     objectives: Objectives
     business: Business
 
+    @property
+    def latency_s(self) -> float:
+        return self.objectives.latency_p99_ms.target / 1000
+
 
 class Split(Strict):
     """Times are cut points: train < train_until <= evaluate < evaluate_until <= live."""

@@ -12,20 +12,16 @@ Columns = dict[str, np.ndarray]
 
 def columns(values: Mapping[str, Sequence[Any]], contract: config.Contract) -> Columns:
     """Return one array per contract column, and the time: None becomes NaN or stays None."""
-    found = {
-        name: np.array(values[name], dtype=object if column.type == "string" else np.float64)
-        for name, column in contract.columns.items()
+    kinds: dict[str, Any] = {
+        name: object if column.type == "string" else np.float64 for name, column in contract.columns.items()
     }
-    found[contract.time] = np.array(values[contract.time], dtype="datetime64[us]")
-    return found
+    kinds[contract.time] = "datetime64[us]"
+    return {name: np.array(values[name], dtype=kind) for name, kind in kinds.items()}
 
 
-def learn_levels(features: Columns) -> dict[str, list[str]]:
-    """Return the sorted levels of each text feature; [] for each number."""
-    return {
-        name: sorted({v for v in array if v is not None}) if array.dtype == object else []
-        for name, array in features.items()
-    }
+def levels(array: np.ndarray) -> list[str]:
+    """Return the sorted levels of a text feature, [] for a number."""
+    return sorted({value for value in array if value is not None}) if array.dtype == object else []
 
 
 def encode(features: Columns, levels: Mapping[str, Sequence[str]]) -> np.ndarray:

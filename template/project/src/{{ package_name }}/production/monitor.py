@@ -17,13 +17,11 @@ class Handler(BaseHTTPRequestHandler):
         self._answer(200, METRICS.read_bytes() if METRICS.exists() else b"")
 
     def do_POST(self) -> None:
-        size = int(self.headers.get("Content-Length", 0))
-        if size > BODY_BYTES:
+        if (size := int(self.headers.get("Content-Length", 0))) > BODY_BYTES:
             return self._answer(413)
         with ALERTS.open("a", encoding="utf-8") as file:
             for alert in json.loads(self.rfile.read(size))["alerts"]:
-                row = {"received": time.time(), "status": alert["status"]} | alert["annotations"]
-                row |= {key: alert["labels"][key] for key in ("alertname", "severity", "owner")}
+                row = {"received": time.time(), "status": alert["status"]} | alert["annotations"] | alert["labels"]
                 file.write(json.dumps(row) + "\n")
         return self._answer(200)
 

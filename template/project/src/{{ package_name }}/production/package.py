@@ -13,15 +13,11 @@ import polars as pl
 from . import config, releases, score
 from .stages import LEVELS, MODEL, PROFILE, RAW, VALID, write_json
 
-GOLDEN_ROWS = 50
 PACKAGE = Path(__file__).parents[1]
 # The serving image holds what answers requests and nothing else: no DVC, no Evidently, no Polars.
-CODE = ["__init__", "features", "train"] + [
-    f"production/{name}"
-    for name in ("__init__", "__main__", "config", "matrix", "predictions", "releases", "score", "service")
-]
-FILES = [str(path) for path in (MODEL, LEVELS, PROFILE)]
-FILES += ["contract.yaml", "slo.yaml", "bentofile.yaml", "requirements-serve.txt"]
+SERVING = ["__init__", "__main__", "config", "matrix", "predictions", "releases", "score", "service"]
+CODE = ["__init__", "features", "train", *(f"production/{name}" for name in SERVING)]
+FILES = [MODEL, LEVELS, PROFILE, *map(Path, ("contract.yaml", "slo.yaml", "bentofile.yaml", "requirements-serve.txt"))]
 
 
 def package() -> str:
@@ -29,44 +25,37 @@ def package() -> str:
     if not MODEL.exists():
         raise config.Problem(f"package: {MODEL} not found; run `make train`")
     with tempfile.TemporaryDirectory() as folder:
-        root, home = Path(folder, "source"), Path(folder, "home")
-        code = {f"{PACKAGE.name}/{name}.py": PACKAGE / f"{name}.py" for name in CODE}
-        for name, source in ({name: Path(name) for name in FILES} | code).items():
+        root, code = Path(folder, "source"), {f"{PACKAGE.name}/{name}.py": PACKAGE / f"{name}.py" for name in CODE}
+        for name, source in ({str(path): path for path in FILES} | code).items():
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(source, root / name)
-        _golden(root)
-        release = _seal(root)
+        _add_golden(root)
+        paths = sorted(path for path in root.rglob("*") if path.is_file())
+        files = {path.relative_to(root).as_posix(): releases.digest(path) for path in paths}
+        versions = {"data": releases.digest(RAW)}
+        release = releases.identify(files | versions)
+        write_json(root / "release.json", {"id": release, "files": files, "versions": versions})
         if (releases.FOLDER / release).exists():
             releases.verify(releases.source(release))
             print(f"package: release {release} exists already")
         else:
-            _build(root, home, release)
+            _build(root, Path(folder, "home"), release)
             releases.record("packaged", release=release)
             print(f"package: release {release} -> {releases.source(release)}")
-    write_json(Path("reports/package.json"), {"release": release})
+    write_json(releases.PACKAGED, {"release": release})
     return release
 
 
-def _golden(root: Path) -> None:
-    """Add golden rows: inputs with the answers that are right, to be asked again before any traffic."""
+def _add_golden(root: Path) -> None:
+    """Add 50 golden rows: inputs with the answers that are right, asked again before any traffic."""
     contract, split = config.contract(), config.params().split
     unseen = pl.scan_parquet(VALID).filter(pl.col(contract.time) >= split.train_until).head(20_000).collect()
-    rows = unseen.gather_every(max(unseen.height // GOLDEN_ROWS, 1)).head(GOLDEN_ROWS)
-    iso = pl.col(contract.time).dt.to_string("iso")
-    values = rows.select(*contract.columns, contract.time).with_columns(iso).to_dicts()
+    rows = unseen.gather_every(max(unseen.height // 50, 1)).head(50).select(*contract.columns, contract.time)
+    values = rows.with_columns(pl.col(contract.time).dt.to_string("iso")).to_dicts()
     answers = score.Engine(root).predict(values)
     if bad := int((~np.isfinite(answers)).sum()):
         raise config.Problem(f"package: the model answers NaN for {bad} of {len(values)} golden rows; see train.py")
     write_json(root / "model/golden.json", {"rows": values, "probabilities": answers.tolist()})
-
-
-def _seal(root: Path) -> str:
-    paths = sorted(path for path in root.rglob("*") if path.is_file())
-    files = {path.relative_to(root).as_posix(): releases.digest(path) for path in paths}
-    versions = {"data": releases.digest(RAW)}
-    release = releases.identify(files | versions)
-    write_json(root / "release.json", {"id": release, "files": files, "versions": versions})
-    return release
 
 
 def _build(root: Path, home: Path, release: str) -> None:
@@ -79,5 +68,5 @@ def _build(root: Path, home: Path, release: str) -> None:
     made = releases.FOLDER / f".{release}"
     shutil.rmtree(made, ignore_errors=True)
     shutil.copytree(bento, made / "bento")
-    releases.verify(made / "bento" / "src")
+    releases.verify(made / "bento/src")
     os.replace(made, releases.FOLDER / release)

@@ -19,7 +19,6 @@ class PredictionLog:
         self._queue: queue.Queue[list[dict[str, Any]] | None] = queue.Queue(20_000)
         self._thread = threading.Thread(target=self._write, daemon=True)
         self._thread.start()
-        dropped(0)  # so that the metric is there from the start
 
     def put(self, rows: list[dict[str, Any]]) -> None:
         """Hand rows to the writer and return at once."""

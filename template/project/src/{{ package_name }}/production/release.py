@@ -16,7 +16,7 @@ from typing import Any
 
 from scipy.stats import binom
 
-from . import config, proxy, releases, stack
+from . import config, releases, stack
 from .stages import read_json
 
 POLICY, PEEK_SECONDS = Path("ops/derived/canary.json"), 0.5
@@ -26,8 +26,8 @@ SAMPLE = re.compile(r'^(service_request\w+)\{(.*route="predict".*)\} (\S+)$', re
 
 def promote(release: str | None = None) -> None:
     """Let a release in by the steps of ops/derived/canary.json; the newest if none is named."""
-    release = release or read_json(Path("reports/package.json"))["release"]
-    _check("promote", release)
+    release = release or releases.newest()
+    releases.verify(releases.source(release))
     with _locked():
         if (old := releases.stable()) is None:
             raise config.Problem("promote: nothing serves yet; `make up` starts the first release")
@@ -43,7 +43,7 @@ def promote(release: str | None = None) -> None:
         finally:
             if reason:
                 verdict = time.time()
-                proxy.set_weights({stable: 100, candidate: 0})
+                stack.set_weights({stable: 100, candidate: 0})
                 facts = {"seconds": time.time() - verdict, "after_seconds": verdict - start}
                 stack.stop_slot(candidate)
                 if warm:  # what the slot held before: the stable release's own way back
@@ -72,23 +72,16 @@ def rollback() -> None:
         if not last or any(event.get("bad") == last["release"] for event in past[past.index(last) :]):
             print(f"rollback: nothing to undo; {releases.stable()} serves")
             return
-        bad, release = last["release"], last["over"]
-        _check("rollback", release)  # refused before any traffic moves
-        serving = stack.serving_slot()
+        release, serving = last["over"], stack.serving_slot()
+        releases.verify(releases.source(release))  # refused before any traffic moves
         target = stack.other(serving)
         stack.start_slot(target, release)
         stack.wait_ready(target)
-        proxy.set_weights({target: 100, serving: 0})
+        stack.set_weights({target: 100, serving: 0})
         releases.set_stable(release)
         seconds = time.time() - start
-        releases.record("rolled back", release=release, bad=bad, reason="by hand", seconds=seconds)
+        releases.record("rolled back", release=release, bad=last["release"], reason="by hand", seconds=seconds)
         print(f"rollback: {release} serves again after {seconds:.1f} s")
-
-
-def _check(verb: str, release: str) -> None:
-    if not releases.source(release).exists():
-        raise config.Problem(f"{verb}: there is no {releases.source(release)}; bring it back, or name another")
-    releases.verify(releases.source(release))
 
 
 def _let_in(stable: str, candidate: str, release: str) -> str:
@@ -102,7 +95,7 @@ def _let_in(stable: str, candidate: str, release: str) -> str:
         return "its golden rows are answered differently than when it was packaged"
     print(f"promote: {release} is ready in {candidate} and answers its golden rows")
     for percent, seconds in zip(policy["steps_percent"], policy["max_seconds"], strict=True):
-        proxy.set_weights({stable: 100 - percent, candidate: percent})
+        stack.set_weights({stable: 100 - percent, candidate: percent})
         if reason := _watch_step(stable, candidate, policy, seconds):
             return f"{reason} (at {percent} % of traffic)"
         print(f"promote: {percent:3} % held")
@@ -128,14 +121,15 @@ def _watch_step(stable: str, candidate: str, policy: dict[str, Any], seconds: fl
 
 def measure(slot: str) -> dict[str, float]:
     """Return how many calls of /predict a slot has answered, with errors, and slower than promised."""
-    promise = f'le="{config.slo().objectives.latency_p99_ms.target / 1000}"'
-    requests = errors = fast = 0.0
-    for name, labels, value in SAMPLE.findall(_get(slot, "/metrics").decode()):
-        if name == "service_requests_total":
-            requests += float(value)
-            errors += float(value) if 'code="5' in labels else 0
-        elif name == "service_request_seconds_bucket" and promise in labels:
-            fast += float(value)
+    samples = [(name, labels, float(value)) for name, labels, value in SAMPLE.findall(_get(slot, "/metrics").decode())]
+    promise, total, bucket = (
+        f'le="{config.slo().latency_s}"',
+        "service_requests_total",
+        "service_request_seconds_bucket",
+    )
+    requests = sum(value for name, _, value in samples if name == total)
+    errors = sum(value for name, labels, value in samples if name == total and 'code="5' in labels)
+    fast = sum(value for name, labels, value in samples if name == bucket and promise in labels)
     return {"requests": requests, "errors": errors, "slow answers": requests - fast}
 
 

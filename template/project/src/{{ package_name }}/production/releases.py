@@ -8,7 +8,7 @@ from typing import Any
 
 from . import config
 
-FOLDER = Path("releases")
+FOLDER, PACKAGED = Path("releases"), Path("reports/package.json")
 LEDGER, STABLE = FOLDER / "ledger.jsonl", FOLDER / "stable"
 
 
@@ -27,10 +27,10 @@ def set_stable(release: str) -> None:
 
 
 def newest() -> str:
-    packaged = [str(event["release"]) for event in ledger() if event["event"] == "packaged"]
-    if not packaged:
-        raise config.Problem("up: there is no release yet; `make package` makes one")
-    return packaged[-1]
+    """Return the id of the release that was packaged last."""
+    if not PACKAGED.exists():
+        raise config.Problem("release: there is none yet; `make package` makes one")
+    return str(json.loads(PACKAGED.read_text(encoding="utf-8"))["release"])
 
 
 def digest(path: Path) -> str:
@@ -44,6 +44,8 @@ def identify(parts: dict[str, str]) -> str:
 
 def verify(root: Path) -> str:
     """Return the release id of a source folder; refuse one of which a part was changed or lost."""
+    if not (root / "release.json").exists():
+        raise config.Problem(f"release: there is no {root}; bring it back, or name another")
     manifest = json.loads((root / "release.json").read_text(encoding="utf-8"))
     for name, expected in manifest["files"].items():
         if not (root / name).exists() or digest(root / name) != expected:

@@ -40,6 +40,6 @@ def score(rows: str, scored: str, root: Path = Path()) -> None:
     import polars as pl  # not in the serving image
 
     engine = Engine(root)
-    frame = pl.read_parquet(rows, columns=engine.names)
-    parts = [engine.predict(part.to_dicts()) for part in frame.iter_slices(50_000)]
-    pl.DataFrame({"probability": np.concatenate(parts)}).write_parquet(scored)
+    parts = pl.read_parquet(rows, columns=engine.names).iter_slices(50_000)
+    found = np.concatenate([engine.predict(part.to_dicts()) for part in parts])
+    pl.DataFrame({"probability": found}).write_parquet(scored)

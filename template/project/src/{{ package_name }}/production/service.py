@@ -29,8 +29,7 @@ ROOT, PACKAGE = Path(__file__).parents[2], Path(__file__).parents[1].name
 BODY_BYTES, BATCH = 1 << 20, Meta(min_length=1, max_length=1000)
 SLO = config.slo(ROOT)
 # Floats, and the promise itself among them: otherwise the share of slow answers is a guess.
-BUCKETS = {0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0}
-BUCKETS |= {SLO.objectives.latency_p99_ms.target / 1000}
+BUCKETS = sorted({0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0} | {SLO.latency_s})
 Counter, Histogram = bentoml.metrics.Counter, bentoml.metrics.Histogram
 logger = logging.getLogger("bentoml.service")
 Answer = dict[str, Any]
@@ -43,17 +42,16 @@ class Label(msgspec.Struct, forbid_unknown_fields=True):
 
 def row_type(contract: config.Contract) -> Any:
     """Return the type of one row, from the contract; decoding into it is the input check."""
-    names = {f"c{index}": name for index, name in enumerate([*contract.columns, contract.time])}
-    kinds = [_kind(column) for column in contract.columns.values()] + [datetime]
-    fields = list(zip(names, kinds, strict=True))
+    kinds = {name: _kind(column) for name, column in contract.columns.items()} | {contract.time: datetime}
+    fields = [(f"c{number}", kind) for number, kind in enumerate(kinds.values())]
+    names = dict(zip((field for field, _ in fields), kinds, strict=True))
     return msgspec.defstruct("Row", fields, rename=names, forbid_unknown_fields=True)
 
 
 def _kind(column: config.Column) -> Any:
     kind: Any = bool
     if column.type == "string":
-        kind = Annotated[str, Meta(max_length=column.max_length)]
-        kind = Literal[tuple(column.levels)] if column.levels else kind
+        kind = Literal[tuple(column.levels)] if column.levels else Annotated[str, Meta(max_length=column.max_length)]
     elif column.type != "boolean":
         number = int if column.type == "integer" else float
         low, high = (None if bound is None else number(bound) for bound in (column.min, column.max))
@@ -71,58 +69,54 @@ class Answers:
         self.rows = msgspec.json.Decoder(row | Annotated[list[row], BATCH])  # type: ignore[valid-type]
         self.labels = msgspec.json.Decoder(Label | Annotated[list[Label], BATCH])
         self.requests = Counter("service_requests_total", "Requests", ["release", "route", "code"])
-        seconds = "service_request_seconds", "Time to answer", ["release", "route"]
-        self.seconds = Histogram(*seconds, buckets=sorted(BUCKETS))
+        self.seconds = Histogram("service_request_seconds", "Time to answer", ["release", "route"], buckets=BUCKETS)
         self.predictions = Counter("service_predictions_total", "Rows answered", ["release"])
-        dropped = Counter("service_log_dropped_total", "Rows that the log lost", ["release"])
-        folder = Path(os.environ.get("RUN_DIR", "run"))
-        self.log = PredictionLog(folder, dropped.labels(self.release).inc)
+        dropped = Counter("service_log_dropped_total", "Rows that the log lost", ["release"]).labels(self.release)
+        self.log = PredictionLog(Path(os.environ.get("RUN_DIR", "run")), dropped.inc)
         self.threshold = SLO.business.wrong / (SLO.business.right + SLO.business.wrong)
 
-    def plain(self, row: Any) -> Answer:
-        """Return a decoded row by the contract's names; times with a zone become UTC."""
-        values = dict(zip(self.engine.names, (getattr(row, at) for at in self.fields), strict=True))
-        time_name = self.engine.contract.time
-        if values[time_name].tzinfo:
-            values[time_name] = values[time_name].astimezone(UTC).replace(tzinfo=None)
-        return values
+    async def decode(self, request: Request, decoder: msgspec.json.Decoder[Any]) -> tuple[list[Any], bool]:
+        """Return what the body holds, as a list, and whether it was one; refuse what is large or wrong."""
+        body = bytearray()
+        async for part in request.stream():
+            body += part
+            if len(body) > BODY_BYTES:
+                raise HTTPException(413, f"the body is larger than {BODY_BYTES} bytes; send fewer rows")
+        try:
+            found = decoder.decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise HTTPException(422 if isinstance(error, msgspec.ValidationError) else 400, str(error)) from None
+        return (found, True) if isinstance(found, list) else ([found], False)
 
-
-async def _decode(request: Request, decoder: msgspec.json.Decoder[Any]) -> tuple[list[Any], bool]:
-    """Return what the body holds, as a list, and whether it was one; refuse what is large or wrong."""
-    body = bytearray()
-    async for part in request.stream():
-        body += part
-        if len(body) > BODY_BYTES:
-            raise HTTPException(413, f"the body is larger than {BODY_BYTES} bytes; send fewer rows")
-    try:
-        found = decoder.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise HTTPException(422 if isinstance(error, msgspec.ValidationError) else 400, str(error)) from None
-    return (found, True) if isinstance(found, list) else ([found], False)
+    async def decode_rows(self, request: Request) -> tuple[list[Answer], bool]:
+        """Return rows by the contract's names; times with a zone become UTC."""
+        decoded, many = await self.decode(request, self.rows)
+        rows = [dict(zip(self.engine.names, (getattr(row, at) for at in self.fields), strict=True)) for row in decoded]
+        when = self.engine.contract.time
+        for row in rows:
+            row[when] = row[when].astimezone(UTC).replace(tzinfo=None) if row[when].tzinfo else row[when]
+        return rows, many
 
 
 async def predict(request: Request, ask: Answers, request_id: str) -> Answer:
-    decoded, many = await _decode(request, ask.rows)
-    rows = [ask.plain(row) for row in decoded]
+    rows, many = await ask.decode_rows(request)
     found = ask.engine.predict(rows).tolist()
     ask.predictions.labels(ask.release).inc(len(rows))
-    said = {"release": ask.release, "at": time.time()}
     ids = [f"{request_id}:{number}" if many else request_id for number in range(len(rows))]
-    logged = zip(ids, found, rows, strict=True)
-    ask.log.put([{"id": i, "probability": p, "row": row} | said for i, p, row in logged])
+    said = {"release": ask.release, "at": time.time()}
+    ask.log.put([{"id": i, "probability": p, "row": row} | said for i, p, row in zip(ids, found, rows, strict=True)])
     answers = [{"probability": p, "alarm": p > ask.threshold} for p in found]
     return {"predictions": answers} if many else answers[0]
 
 
 async def explain(request: Request, ask: Answers, request_id: str) -> Answer:
-    decoded, many = await _decode(request, ask.rows)
-    found = ask.engine.explain([ask.plain(row) for row in decoded])
+    rows, many = await ask.decode_rows(request)
+    found = ask.engine.explain(rows)
     return {"log_odds": found if many else found[0]}
 
 
 async def feedback(request: Request, ask: Answers, request_id: str) -> Answer:
-    (labels, _), at = await _decode(request, ask.labels), time.time()
+    (labels, _), at = await ask.decode(request, ask.labels), time.time()
     ask.log.put([{"id": label.request_id, "label": label.label, "at": at} for label in labels])
     return {"accepted": len(labels)}
 
@@ -154,8 +148,7 @@ def _route(method: str, handler: Callable[[Request, Answers, str], Awaitable[Ans
     return Route(f"/{name}", endpoint, methods=[method])
 
 
-posts = [_route("POST", handler) for handler in (predict, explain, feedback)]
-app = Starlette(routes=[*posts, _route("GET", metadata)])
+app = Starlette(routes=[*(_route("POST", made) for made in (predict, explain, feedback)), _route("GET", metadata)])
 
 
 @bentoml.service(

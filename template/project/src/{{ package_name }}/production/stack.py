@@ -16,9 +16,9 @@ from typing import Any
 import psutil
 from supervisor.xmlrpc import SupervisorTransport
 
-from . import config, proxy, releases
+from . import config, releases
 
-CONF, SOCKET = Path("ops/derived/supervisord.conf"), Path("run/supervisor.sock")
+CONF, SUPERVISOR, PROXY = map(Path, ("ops/derived/supervisord.conf", "run/supervisor.sock", "run/haproxy.sock"))
 # What answers when a part is ready. A slot opens its port before its model is loaded: ask /readyz.
 READY = {"blue": "/readyz", "green": "/readyz", "proxy": "/livez", "prometheus": "/-/ready"}
 READY |= {"alertmanager": "/-/ready", "monitor": "/metrics"}
@@ -35,13 +35,13 @@ def up() -> None:
         start_slot(serving, stable)
         for name in [serving, *list(READY)[2:]]:
             wait_ready(name)
-        proxy.set_weights({serving: 100, other(serving): 0})
+        set_weights({serving: 100, other(serving): 0})
     except BaseException:
         down()
         raise
     if first:
         releases.record("deployed", release=stable)
-    show()
+    status()
 
 
 def down() -> None:
@@ -52,12 +52,12 @@ def down() -> None:
             time.sleep(0.1)
 
 
-def show() -> None:
+def status() -> None:
     """Print what runs, and where."""
     states = {p["name"]: p["statename"].lower() for p in _ask("getAllProcessInfo")} if runs() else {}
     for name in READY:
-        what = release_in(name) or ""
-        print(f"{name:<14}{states.get(name, 'down'):<9}http://127.0.0.1:{port(name)}  {what}".rstrip())
+        line = f"{name:<14}{states.get(name, 'down'):<9}http://127.0.0.1:{port(name)}  {release_in(name) or ''}"
+        print(line.rstrip())
 
 
 def release_in(slot: str) -> str | None:
@@ -77,6 +77,21 @@ def other(slot: str) -> str:
 
 def port(name: str) -> int:
     return int(getattr(config.params().ports, name))
+
+
+def set_weights(weights: dict[str, int]) -> None:
+    """Give each slot its share of new requests, in percent, through the proxy's runtime socket."""
+    for slot, weight in weights.items():
+        try:
+            with socket.socket(socket.AF_UNIX) as wire:
+                wire.settimeout(5)
+                wire.connect(str(PROXY))
+                wire.sendall(f"set server slots/{slot} weight {weight}\n".encode())
+                said = wire.recv(4096).decode().strip()
+        except OSError as error:
+            raise config.Problem(f"proxy: {PROXY}: {error}; is the stack up? `make up`") from None
+        if said:
+            raise config.Problem(f"proxy: weight of {slot}: {said}; is ops/derived/haproxy.cfg ours?")
 
 
 def start_slot(slot: str, release: str) -> None:
@@ -148,8 +163,7 @@ def _start_supervisor() -> None:
                 raise config.Problem(f"up: port {port(name)} for {name} is taken; {way_out}")
     for folder in ("logs", "blue", "green"):
         Path("run", folder).mkdir(parents=True, exist_ok=True)
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    extra = {"PATH": path, "BENTOML_DO_NOT_TRACK": "True"}
+    extra = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "BENTOML_DO_NOT_TRACK": "True"}
     subprocess.run([sys.executable, "-m", "supervisor.supervisord", "-c", CONF], env=os.environ | extra, check=True)
     while not runs():
         time.sleep(0.05)
@@ -157,5 +171,5 @@ def _start_supervisor() -> None:
 
 def _ask(method: str, *words: Any) -> Any:
     """Call supervisord over its socket; raises xmlrpc.client.Fault when it refuses."""
-    transport = SupervisorTransport(None, None, f"unix://{SOCKET}")
+    transport = SupervisorTransport(None, None, f"unix://{SUPERVISOR}")
     return getattr(xmlrpc.client.ServerProxy("http://localhost", transport).supervisor, method)(*words)

@@ -22,12 +22,13 @@ TORN = (OSError, ValueError, EOFError, zipfile.BadZipFile, pl.exceptions.PolarsE
 def ingest(source: str | None = None) -> None:
     """Read the source into data/raw.parquet; a source that fails leaves the old file as it was."""
     source, contract = source or config.params().source, config.contract()
+    if not contract.columns:
+        raise config.Problem("contract.yaml: columns is empty; `make contract` proposes them")
     try:
         frame = _typed(yours_ingest.ingest(source), contract)
     except TORN as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-        way_out = f"{RAW} is as it was; mend the source"
-        raise config.Problem(f"ingest: {source} cannot be read ({reason}); {way_out}") from error
+        raise config.Problem(f"ingest: {source} cannot be read ({reason}); {RAW} is as it was; mend it") from error
     if twice := frame.height - frame[contract.id].n_unique():
         frame = frame.unique(contract.id, keep="first", maintain_order=True)
         print(f"ingest: {twice} rows came twice and count once")
@@ -41,16 +42,14 @@ def ingest(source: str | None = None) -> None:
 
 def _typed(frame: pl.DataFrame, contract: config.Contract) -> pl.DataFrame:
     """Give id, time and target the types that the contract means, rows in the order of time."""
-    for name in (contract.id, contract.time, contract.target):
-        if name not in frame.columns:
-            raise config.Problem(f"ingest: the source has no column {name}; mend contract.yaml")
+    if lost := {contract.id, contract.time, contract.target} - set(frame.columns):
+        raise config.Problem(f"ingest: the source has no column {lost.pop()}; mend contract.yaml")
     when, target = frame[contract.time], frame[contract.target]
     if when.dtype == pl.String:
         when = when.str.to_datetime(time_zone="UTC")
     if target.dtype != pl.Boolean:
         if not (target.dtype.is_numeric() and target.drop_nulls().is_in([0, 1]).all()):
-            shown = ", ".join(map(str, target.unique().head(3)))
-            what = f"target {target.name} must be true or false, or 1 or 0; it holds {shown}"
+            what = f"target {target.name} must be true or false, or 1 or 0; it holds {target.unique().to_list()[:3]}"
             raise config.Problem(f"ingest: {what}; make it so in ingest.py")
         target = target == 1
     # All times are UTC: a zone is turned to it and dropped.
@@ -59,13 +58,13 @@ def _typed(frame: pl.DataFrame, contract: config.Contract) -> pl.DataFrame:
 
 
 def featurize() -> None:
-    """Make data/features.parquet from the valid rows: id, time, target, slices, features."""
+    """Make data/features.parquet from the valid rows: id, time, target and the features."""
     contract, frame = config.contract(), pl.read_parquet(VALID)
-    found = features(frame, contract)
-    columns = {f"slice:{name}": frame[name].cast(pl.String) for name in contract.slices}
-    for name, array in found.items():
-        columns[f"feature:{name}"] = pl.Series(array.tolist() if array.dtype == object else array)
-    write(FEATURES, frame.select(contract.id, contract.time, contract.target).with_columns(**columns))
+    found = {
+        f"feature:{name}": pl.Series(array.tolist() if array.dtype == object else array)
+        for name, array in features(frame, contract).items()
+    }
+    write(FEATURES, frame.select(contract.id, contract.time, contract.target).with_columns(**found))
     print(f"featurize: {frame.height} rows, {len(found)} features")
 
 
@@ -77,36 +76,41 @@ def features(frame: pl.DataFrame, contract: config.Contract) -> matrix.Columns:
 
 def train() -> None:
     """Train on the rows before split.train_until; write the model, its levels and its profile."""
-    params, contract = config.params(), config.contract()
-    found, y, when = load_features(contract)
-    past = (when < np.datetime64(params.split.train_until)) & ~np.isnan(y)
-    if past.sum() < 100 or len(np.unique(y[past])) < 2:
-        what = f"{past.sum()} labelled rows before split.train_until, or one class alone, are too few"
-        raise config.Problem(f"train: {what}; move it in params.yaml, or bring more data")
-    levels = matrix.learn_levels({name: array[past] for name, array in found.items()})
-    x, categorical = matrix.encode(found, levels), [name for name, known in levels.items() if known]
-    text = yours_train.train(x[past], y[past], list(levels), categorical, params.train, params.seed, _progress)
+    params = config.params()
+    found, y, when = load_features()
+    past = labelled(when < np.datetime64(params.split.train_until), y)
+    levels = {name: matrix.levels(array[past]) for name, array in found.items()}
+    x = matrix.encode(found, levels)
+    text = yours_train.train(x[past], y[past], levels, {"seed": params.seed} | params.train, _progress)
     MODEL.parent.mkdir(exist_ok=True)
     MODEL.write_text(text, encoding="utf-8", newline="\n")
     write_json(LEVELS, levels)
-    known, watch = when < np.datetime64(params.split.evaluate_until), params.watch
+    known = when < np.datetime64(params.split.evaluate_until)
     seen = {name: array[known] for name, array in found.items()}
     seen["probability"] = yours_train.predict(yours_train.load(text), x[known])
-    window = windows(when[known], watch.window_days)
-    profile = drift.learn(seen, window, watch.window_rows, watch.min_distance)
+    profile = drift.learn(seen, windows(when[known], params.watch.window_days), params.watch)
     write_json(PROFILE, {"trained_until": str(when[past].max()), "columns": profile})
     print(f"train: {past.sum()} rows, {len(levels)} features -> {MODEL}")
 
 
-def load_features(contract: config.Contract) -> tuple[matrix.Columns, np.ndarray, np.ndarray]:
+def load_features() -> tuple[matrix.Columns, np.ndarray, np.ndarray]:
     """Return features, target (float64, NaN where unlabelled) and time of every row."""
-    frame, found = pl.read_parquet(FEATURES), {}
+    contract, frame, found = config.contract(), pl.read_parquet(FEATURES), {}
     for column in [name for name in frame.columns if name.startswith("feature:")]:
         text = frame.schema[column] == pl.String
         array = np.array(frame[column].to_list(), dtype=object) if text else frame[column].to_numpy()
         found[column.removeprefix("feature:")] = array
     y = frame[contract.target].cast(pl.Float64).fill_null(np.nan).to_numpy()
     return found, y, frame[contract.time].to_numpy()
+
+
+def labelled(rows: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return which of these rows have a label; refuse a period that has too few to learn or judge by."""
+    rows = rows & ~np.isnan(y)
+    if rows.sum() < 100 or len(np.unique(y[rows])) < 2:
+        what = f"{rows.sum()} labelled rows, or one class alone, in a part of the split are too few"
+        raise config.Problem(f"params.yaml: split: {what}; move it, or bring more data")
+    return rows
 
 
 def windows(when: np.ndarray, days: float) -> np.ndarray:

@@ -10,7 +10,8 @@ from . import config
 from .stages import RAW, VALID, write, write_json
 
 QUARANTINE, REPORT = Path("data/quarantine.parquet"), Path("reports/validate.json")
-KINDS: dict[str, Any] = {"integer": pl.Int64, "number": pl.Float64, "boolean": pl.Boolean}
+POLARS: dict[str, Any] = {"integer": pl.Int64, "number": pl.Float64, "boolean": pl.Boolean}
+RULES: dict[str, Any] = {"integer": dy.Integer, "number": dy.Float, "boolean": dy.Bool, "string": dy.String}
 
 
 def validate() -> None:
@@ -18,71 +19,59 @@ def validate() -> None:
     contract, raw = config.contract(), pl.read_parquet(RAW)
     refuse_columns(raw, contract)
     good, bad, counts = split(raw, contract)
-    missing = {name: raw[name].null_count() / max(raw.height, 1) for name in contract.columns}
-    missing[contract.target] = good[contract.target].null_count() / max(good.height, 1)
+    missing = {name: raw[name].null_count() / max(raw.height, 1) for name in [*contract.columns, contract.target]}
     write_json(REPORT, {"rows": raw.height, "valid": good.height, "quarantined": counts, "missing": missing})
     write(QUARANTINE, bad)
-    refuse_batch(contract, raw.height, bad.height, counts, missing)
+    for name, share in missing.items():
+        allowed = contract.columns[name].nulls if name in contract.columns else contract.unlabelled
+        if share > allowed > 0:
+            what = f"{share:.1%} of {name} is missing, the contract allows {allowed:.1%}"
+            raise config.Problem(f"validate: {what}; ask its source")
+    if bad.height > contract.quarantine * raw.height:
+        worst = max(counts, key=lambda rule: counts[rule])
+        what = f"{bad.height} of {raw.height} rows break the contract, most of them {worst} ({counts[worst]})"
+        raise config.Problem(f"validate: {what}; it allows {contract.quarantine:.1%}; see {QUARANTINE}")
     write(VALID, good)
     print(f"validate: {good.height} rows valid, {bad.height} in {QUARANTINE} {counts or ''}")
 
 
 def refuse_columns(raw: pl.DataFrame, contract: config.Contract) -> None:
     """Stop at a missing or retyped column, naming it and the first values that do not fit."""
-    for name in [contract.id, contract.time, contract.target, *contract.columns]:
+    for name, column in contract.columns.items():
         if name not in raw.columns:
             way_out = "ask its source, or change contract.yaml and raise its version"
             raise config.Problem(f"validate: column {name} is missing from the batch; {way_out}")
-    for name, column in contract.columns.items():
-        if column.type in KINDS and raw.schema[name] == pl.String:
-            number = pl.col(name).cast(KINDS[column.type], strict=False)
-            wrong = raw.filter(pl.col(name).is_not_null() & number.is_null())[name].head(3)
-            shown = ", ".join(map(repr, wrong if len(wrong) else raw[name].drop_nulls().head(3)))
-            what = f"column {name} came as text, not {column.type} (e.g. {shown})"
-            raise config.Problem(f"validate: {what}; ask its source")
+        if column.type in POLARS and raw.schema[name] == pl.String:
+            right = raw[name].cast(POLARS[column.type], strict=False)
+            wrong = raw[name].filter(right.is_null() & raw[name].is_not_null())
+            shown = ", ".join(map(repr, (wrong if len(wrong) else raw[name].drop_nulls()).head(3)))
+            raise config.Problem(
+                f"validate: column {name} came as text, not {column.type} (e.g. {shown}); ask its source"
+            )
 
 
 def split(raw: pl.DataFrame, contract: config.Contract) -> tuple[pl.DataFrame, pl.DataFrame, dict[str, int]]:
     """Return valid rows, broken rows (the first rule they break in `rule`), and counts by rule."""
-    needed = [contract.id, contract.time, contract.target, *contract.columns]
-    good, failure = _schema(contract).filter(raw.select(needed), cast=True)
-    counts, details = {rule: count for rule, count in failure.counts().items() if count}, failure.details()
-    broken = [rule for rule in counts if rule in details.columns]
-    named = [pl.when(pl.col(rule) == "invalid").then(pl.lit(rule)) for rule in broken]
-    return good, details.select(*needed, rule=pl.coalesce([*named, pl.lit("")])), counts
-
-
-def refuse_batch(
-    contract: config.Contract, rows: int, bad: int, counts: dict[str, int], missing: dict[str, float]
-) -> None:
-    """Stop when more rows or values are missing or broken than the contract allows."""
-    allowed = {name: column.nulls for name, column in contract.columns.items()}
-    allowed[contract.target] = contract.unlabelled
-    for name, share in missing.items():
-        if share > allowed[name] > 0:
-            what = f"{share:.1%} of {name} is missing, the contract allows {allowed[name]:.1%}"
-            raise config.Problem(f"validate: {what}; ask its source")
-    if bad > contract.quarantine * rows:
-        worst = max(counts, key=lambda rule: counts[rule])
-        what = f"{bad} of {rows} rows break the contract, most of them {worst} ({counts[worst]})"
-        raise config.Problem(f"validate: {what}; it allows {contract.quarantine:.1%}; see {QUARANTINE}")
-
-
-def _schema(contract: config.Contract) -> type[dy.Schema]:
-    columns: dict[str, Any] = {
+    rules = {
         contract.id: dy.String(primary_key=True),
         contract.time: dy.Datetime(),
         contract.target: dy.Bool(nullable=True),
     }
-    for name, column in contract.columns.items():
-        limits: dict[str, Any] = {"nullable": column.nulls > 0}
-        if column.type == "string" and column.levels:
-            levels = column.levels
-            limits["check"] = {"levels": lambda values, levels=levels: values.is_in(levels)}
-        elif column.type == "string":
-            limits["max_length"] = column.max_length
-        elif column.type != "boolean":
-            limits |= {"min": column.min, "max": column.max}
-        kinds: dict[str, Any] = {"string": dy.String, "integer": dy.Integer, "number": dy.Float}
-        columns[name] = kinds.get(column.type, dy.Bool)(**limits)
-    return type("Contract", (dy.Schema,), columns)
+    rules |= {name: _rule(column) for name, column in contract.columns.items()}
+    schema: type[dy.Schema] = type("Contract", (dy.Schema,), dict(rules))
+    good, failure = schema.filter(raw.select(rules.keys()), cast=True)
+    counts, details = {rule: count for rule, count in failure.counts().items() if count}, failure.details()
+    broken = [rule for rule in counts if rule in details.columns]
+    named = [pl.when(pl.col(rule) == "invalid").then(pl.lit(rule)) for rule in broken]
+    return good, details.select(*rules, rule=pl.coalesce([*named, pl.lit("")])), counts
+
+
+def _rule(column: config.Column) -> Any:
+    limits: dict[str, Any] = {"nullable": column.nulls > 0}
+    if column.type == "string" and column.levels:
+        limits["check"] = {"levels": lambda values: values.is_in(column.levels)}
+    elif column.type == "string":
+        limits["max_length"] = column.max_length
+    elif column.type != "boolean":
+        limits |= {"min": column.min, "max": column.max}
+    return RULES[column.type](**limits)

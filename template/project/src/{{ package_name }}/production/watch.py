@@ -1,4 +1,4 @@
-"""Look at what was served: drift, freshness, age, and quality once the labels have come."""
+"""Look at what was served: drift, missing values, freshness, age, cost, and quality once the labels have come."""
 
 import json
 import time
@@ -8,71 +8,64 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from . import config, drift, metrics, releases
+from . import config, drift, metrics, plan, releases
 from .stages import features, read_json, windows, write_json
 
 REPORT, METRICS = Path("reports/watch.json"), Path("run/watch.prom")
+Verdict = dict[str, Any]
 
 
-def watch(report: bool = False) -> dict[str, Any]:
+def watch(report: bool = False) -> Verdict:
     """Write reports/watch.json and run/watch.prom; with `report`, an Evidently page as well."""
     contract, params = config.contract(), config.params()
-    rows, labels = read_log()
+    rows, said, labels = read_log(contract)
     if rows.is_empty():
         raise config.Problem("watch: no prediction was logged yet; `make up`, and send requests")
     profile = read_json(releases.source(str(releases.stable())) / "model/profile.json")
     when = rows[contract.time].to_numpy()
     now = np.datetime64("now") if params.clock == "wall" else when.max()
-    found = features(rows, contract) | {"probability": rows["probability"].to_numpy()}
-    verdict = judge(profile["columns"], found, when, params.watch) | {
-        "rows": rows.height,
-        "now": str(now),
-        "freshness_hours": _hours(now - when.max()),
-        "model_age_days": _hours(now - np.datetime64(profile["trained_until"])) / 24,
-        "quality": quality(rows, labels, contract, params.seed),
-    }
+    found = features(rows, contract) | {"probability": said["probability"].to_numpy()}
+    newest = rows.tail(params.watch.window_rows)
+    missing = {name: newest[name].null_count() / newest.height - c.nulls for name, c in contract.columns.items()}
+    verdict: Verdict = {"rows": rows.height, "now": str(now), "freshness_hours": _hours(now - when.max())}
+    verdict["model_age_days"] = _hours(now - np.datetime64(profile["trained_until"])) / 24
+    verdict |= judge(profile["columns"], found, when, params.watch) | {"missing_excess": missing}
+    verdict |= {"cost_usd_per_1000": _cost(said["at"]), "quality": quality(said, labels, when, params.seed)}
     write_json(REPORT, verdict)
     METRICS.parent.mkdir(exist_ok=True)
-    METRICS.write_text("\n".join(_metrics(verdict)) + "\n", encoding="utf-8")
+    METRICS.write_text(_metrics(verdict), encoding="utf-8")
     if report:
         _draw(found, windows(when, params.watch.window_days))
-    alarms = [f"{a['column']} since {a['since'][:10]}" for a in verdict["alarms"]]
-    told = (
-        "AUC {auc:.3f} ({low:.3f} to {high:.3f})".format(**verdict["quality"])
-        if verdict["quality"]
-        else "too few labels"
-    )
-    print(f"watch: {rows.height} rows; drift: {', '.join(alarms) or 'none'}; {told}")
+    alarms = ", ".join(f"{a['column']} since {a['since'][:10]}" for a in verdict["alarms"])
+    told = "AUC {auc:.3f} ({auc_low:.3f} to {auc_high:.3f})".format(**verdict["quality"]) if verdict["quality"] else ""
+    print(f"watch: {rows.height} rows; drift: {alarms or 'none'}; {told or 'too few labels'}")
     return verdict
 
 
-def read_log() -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Return the logged rows (contract columns, id, release, at, probability) and the late labels."""
-    contract, rows, labels = config.contract(), [], []
-    for path in sorted(Path().glob("run/*/predictions-*.jsonl")):
-        for line in path.read_bytes().splitlines():
-            entry = json.loads(line)
-            if "label" in entry:
-                labels.append(entry)
-            else:
-                rows.append(entry | entry.pop("row"))
-    text = {name for name, column in contract.columns.items() if column.type == "string"}
-    names = [*contract.columns, contract.time, "id", "release", "at", "probability"]
-    text |= {contract.time, "id", "release"}
-    schema = {name: pl.String if name in text else pl.Float64 for name in names}
-    frame = pl.DataFrame(rows, schema=schema).with_columns(pl.col(contract.time).str.to_datetime())
-    told = pl.DataFrame(labels, schema={"id": pl.String, "label": pl.Boolean, "at": pl.Float64})
+def read_log(contract: config.Contract) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """Return the rows served, in the order of their time; what was said (id, release, at, probability); late labels."""
+    kinds = {name: pl.String if column.type == "string" else pl.Float64 for name, column in contract.columns.items()}
+    schema: dict[str, Any] = {
+        "id": pl.String,
+        "release": pl.String,
+        "at": pl.Float64,
+        "probability": pl.Float64,
+        "label": pl.Boolean,
+    }
+    schema["row"] = pl.Struct(kinds | {contract.time: pl.Datetime("us")})
+    parts = [pl.read_ndjson(path, schema=schema) for path in sorted(Path().glob("run/*/predictions-*.jsonl"))]
+    entries = pl.concat([pl.DataFrame(schema=schema), *parts])
+    served = entries.filter(pl.col("row").is_not_null()).sort(pl.col("row").struct.field(contract.time))
     # A label that comes twice counts once: the newest is right.
-    return frame.sort(contract.time), told.sort("at").unique("id", keep="last")
+    labels = entries.drop_nulls("label").sort("at").unique("id", keep="last").select("id", "label")
+    return served["row"].struct.unnest(), served.drop("row", "label"), labels
 
 
-def judge(
-    profile: drift.Profile, found: dict[str, np.ndarray], when: np.ndarray, watch: config.Watch
-) -> dict[str, Any]:
+def judge(profile: drift.Profile, found: dict[str, np.ndarray], when: np.ndarray, watch: config.Watch) -> Verdict:
     """Return each window's distances over their thresholds, and the alarms: confirmed in a row."""
     number, streak = windows(when, watch.window_days), dict.fromkeys(profile, 0)
-    judged: list[dict[str, Any]] = []
-    alarms: dict[str, dict[str, Any]] = {}
+    judged: list[Verdict] = []
+    alarms: dict[str, Verdict] = {}
     for window in np.unique(number):
         rows = drift.thin(np.flatnonzero(number == window), watch.window_rows)
         if len(rows) < watch.window_rows // 2:
@@ -89,25 +82,40 @@ def judge(
     return {"windows": judged, "alarms": list(alarms.values())}
 
 
-def quality(rows: pl.DataFrame, labels: pl.DataFrame, contract: config.Contract, seed: int) -> dict[str, float] | None:
+def quality(said: pl.DataFrame, labels: pl.DataFrame, when: np.ndarray, seed: int) -> dict[str, float] | None:
     """Return AUC with its interval on the rows whose label has come, and the share that has."""
-    joined = rows.join(labels.select("id", "label"), on="id", how="inner")
+    joined = said.with_columns(day=when.astype("datetime64[D]")).join(labels, on="id", how="inner")
     y, p = joined["label"].cast(pl.Float64).to_numpy(), joined["probability"].to_numpy()
     if len(y) < 200 or len(np.unique(y)) < 2:
         return None
-    ((low, high),), _ = metrics.auc_interval(y, [p], joined[contract.time].dt.date().to_numpy(), seed)
-    share = joined.height / rows.height
-    return {"auc": metrics.auc(y, p), "low": float(low), "high": float(high), "label_share": share}
+    ((low, high),), _ = metrics.auc_intervals(y, [p], joined["day"].to_numpy(), seed)
+    return {"auc": metrics.auc(y, p), "auc_low": low, "auc_high": high, "label_share": joined.height / said.height}
 
 
-def _metrics(verdict: dict[str, Any]) -> list[str]:
+def _hours(span: np.timedelta64) -> float:
+    return float(span / np.timedelta64(1, "h"))
+
+
+def _cost(at: pl.Series) -> float:
+    """Return what 1000 answered rows cost so far, in USD: the planned machines, by the hours of the log."""
+    capacity = plan.capacity()
+    usd_per_hour = plan.size(config.slo(), capacity)["replicas"] * capacity["usd_per_hour"]
+    return float(1000 * usd_per_hour * (at.max() - at.min()) / 3600 / len(at))  # type: ignore[operator]
+
+
+def _metrics(verdict: Verdict) -> str:
     alarmed, judged = {alarm["column"] for alarm in verdict["alarms"]}, verdict["windows"]
-    columns = judged[-1]["over_threshold"] if judged else {}
-    lines = [f'watch_drift_alarm{{column="{name}"}} {int(name in alarmed)}' for name in columns]
-    lines += [f"watch_{name} {verdict[name]}" for name in ("freshness_hours", "model_age_days")]
-    names = {"auc": "auc", "low": "auc_low", "high": "auc_high", "label_share": "label_share"}
-    lines += [f"watch_{names[name]} {value}" for name, value in (verdict["quality"] or {}).items()]
-    return [*lines, f"watch_last_run_timestamp_seconds {time.time()}"]
+    found = {
+        f"drift_alarm{_label(name)}": int(name in alarmed) for name in (judged[-1]["over_threshold"] if judged else {})
+    }
+    found |= {f"missing_excess{_label(name)}": excess for name, excess in verdict["missing_excess"].items()}
+    found |= {name: verdict[name] for name in ("freshness_hours", "model_age_days", "cost_usd_per_1000")}
+    found |= (verdict["quality"] or {}) | {"last_run_timestamp_seconds": time.time()}
+    return "".join(f"watch_{name} {value}\n" for name, value in found.items())
+
+
+def _label(column: str) -> str:
+    return f"{{column={json.dumps(column, ensure_ascii=False)}}}"
 
 
 def _draw(found: dict[str, np.ndarray], number: np.ndarray) -> None:
@@ -118,7 +126,3 @@ def _draw(found: dict[str, np.ndarray], number: np.ndarray) -> None:
     frame = pl.DataFrame({name: array.tolist() for name, array in found.items()}).to_pandas()
     run = Report([DataDriftPreset()]).run(frame[number == number.max()], frame[number == number.min()])
     run.save_html("reports/drift.html")
-
-
-def _hours(span: np.timedelta64) -> float:
-    return float(span / np.timedelta64(3600, "s"))
