@@ -52,7 +52,6 @@ AXES = {
         f"{PACKAGE}/features.py",
         "contract.yaml",
         "params.yaml",
-        f"{PACKAGE}/production/contract.py",
     },
 }
 

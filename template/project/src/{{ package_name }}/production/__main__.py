@@ -11,7 +11,10 @@ VERBS = {
     **dict.fromkeys(("ingest", "featurize", "train"), "stages"),
     **dict.fromkeys(("up", "down", "status"), "stack"),
     **dict.fromkeys(("promote", "rollback"), "release"),
-    **{verb: verb for verb in ("validate", "evaluate", "package", "plan", "monitor", "load", "watch", "score")},
+    **{
+        verb: verb
+        for verb in ("contract", "validate", "evaluate", "package", "plan", "monitor", "load", "watch", "score")
+    },
     "rehearse": "rehearse.run",
 }
 
