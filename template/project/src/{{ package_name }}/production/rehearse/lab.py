@@ -19,16 +19,9 @@ from .. import config
 from ..stages import FEATURES, RAW, VALID
 
 PACKAGE = Path(__file__).parents[2].name
+FAULTS = yaml.safe_load(Path(__file__).with_name("faults.yaml").read_text(encoding="utf-8"))
+LIVE, OFFLINE = FAULTS["live"], FAULTS["offline"]  # name: facts
 Found = TypeVar("Found")
-
-
-class Fault(NamedTuple):
-    """One way in which AI projects die, and the part that claims to catch it; without verbs it hits the live stack."""
-
-    dies: str
-    by: str
-    verbs: tuple[str, ...] = ()
-    answer: str = ""
 
 
 class Alarm(NamedTuple):
@@ -37,10 +30,6 @@ class Alarm(NamedTuple):
     said: str
     seconds: float = 0.0
     answer: str = ""
-
-
-TEXT = Path(__file__).with_name("faults.yaml").read_text(encoding="utf-8")
-FAULTS = {name: Fault(**facts) for name, facts in yaml.safe_load(TEXT).items()}
 
 
 def copy_repo(root: Path) -> None:
@@ -72,8 +61,8 @@ def scratch() -> Iterator[Path]:
 def refusal(root: Path, verb: str) -> str:
     """Run a verb in a copy of the repo, beside the live stack; return why it refused, nothing if it did not."""
     command = ["nice", sys.executable, "-m", f"{PACKAGE}.production", *verb.split()]
-    path = {"PYTHONPATH": str(root / "src")}
-    done = subprocess.run(command, cwd=root, env=os.environ | path, capture_output=True, text=True)
+    extra = {"PYTHONPATH": str(root / "src")}
+    done = subprocess.run(command, cwd=root, env=os.environ | extra, capture_output=True, text=True)
     if done.returncode > 1 or "Traceback" in done.stderr:
         raise config.Problem(f"{verb} broke: {done.stderr.strip().splitlines()[-1]}")
     return done.stderr.strip() if done.returncode else ""

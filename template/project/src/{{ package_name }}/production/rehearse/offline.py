@@ -11,7 +11,7 @@ import polars as pl
 
 from .. import config, releases
 from ..stages import FEATURES, RAW
-from .lab import FAULTS, Alarm, refusal, scratch
+from .lab import OFFLINE, Alarm, refusal, scratch
 
 
 def run(name: str, broken: bool) -> Alarm | None:
@@ -19,10 +19,10 @@ def run(name: str, broken: bool) -> Alarm | None:
     with scratch() as root:
         named = globals()[name.replace("-", "_")](root) if broken else ""
         start, before = time.time(), releases.digest(root / RAW)
-        said = [refusal(root, verb) for verb in FAULTS[name].verbs][-1]
+        said = [refusal(root, verb) for verb in OFFLINE[name]["verbs"]][-1]
         lines = [line for line in said.splitlines() if named in line]
         harmed = broken and releases.digest(root / RAW) != before
-        return Alarm(lines[0], time.time() - start, FAULTS[name].answer) if lines and not harmed else None
+        return Alarm(lines[0], time.time() - start, OFFLINE[name]["answer"]) if lines and not harmed else None
 
 
 def missing_column(root: Path) -> str:

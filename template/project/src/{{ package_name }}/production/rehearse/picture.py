@@ -24,11 +24,9 @@ def draw(story: dict[str, Any], sent: list[Sent]) -> str:
     mpl.rcParams.update({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False})
     figure = Figure(figsize=(11, 11), layout="constrained")
     traffic, latency, budget, drift, served = figure.subplots(5, sharex=True, height_ratios=[2, 2, 1.3, 1.8, 1])
-
     second = at.astype(int)
     counts = [np.bincount(second[kinds == kind], minlength=second.max() + 1) for kind in COLOURS]
     traffic.stackplot(range(second.max() + 1), counts, labels=COLOURS, colors=COLOURS.values(), step="mid")
-
     millis, good = np.array([1000 * s.seconds for s in sent]), kinds == "answered"
     for q, colour in ((50, "#2a78b5"), (99, "#7a4fa3")):
         seconds = np.unique(second[good])
@@ -36,12 +34,10 @@ def draw(story: dict[str, Any], sent: list[Sent]) -> str:
         latency.plot(seconds, slowest, color=colour, label=f"p{q}", lw=1.1)
     latency.axhline(slo.latency_p99_ms.target, label="promised p99", **LIMIT)
     latency.set_yscale("log")
-
     allowed = (1 - slo.availability_percent.target / 100) * len(sent)
     left = 100 * (1 - np.cumsum(kinds == "failed") / allowed)
     budget.plot(at, left.clip(-100), color="#2e7d4f", lw=1.4)
     budget.axhline(0, **LIMIT)
-
     # A window's distance stands at the second in which the window ended.
     windows, alarmed = story["drift"]["windows"], {alarm["column"] for alarm in story["drift"]["alarms"]}
     reached = np.maximum.accumulate([s.event_time.timestamp() for s in sent])
@@ -51,7 +47,6 @@ def draw(story: dict[str, Any], sent: list[Sent]) -> str:
         style = {"lw": 1.5, "marker": ".", "label": name} if name in alarmed else {"lw": 0.7, "color": "#c3cad6"}
         drift.plot(places, [window["over_threshold"][name] for window in windows], **style)
     drift.axhline(1, label="alarm, if confirmed", **LIMIT)
-
     names = list(dict.fromkeys(s.release for s in sent if s.release))
     for number, name in enumerate(names):
         when = at[[s.release == name for s in sent]]
@@ -59,7 +54,6 @@ def draw(story: dict[str, Any], sent: list[Sent]) -> str:
     served.set_yticks(range(len(names)), names, fontsize=8, family="monospace")
     served.set_ylim(-0.6, len(names) - 0.4)
     served.set_xlabel("seconds since the first request; grey: a fault is on")
-
     for number, result in enumerate(r for r in story["results"] if r["live"] and "end" in r):
         start, end = result["start"] - sent[0].at, result["end"] - sent[0].at
         for axis in figure.axes:

@@ -17,7 +17,7 @@ import numpy as np
 from .. import config, evaluate, releases, stack, watch
 from ..stages import read_json, write_json
 from . import live, offline, picture
-from .lab import FAULTS, copy_repo
+from .lab import LIVE, OFFLINE, copy_repo
 from .traffic import Sent, Traffic
 
 BENCH, QUIET_WINDOWS = Path(".rehearsal"), 4  # so many windows of drift must pass without an alarm
@@ -25,11 +25,11 @@ BENCH, QUIET_WINDOWS = Path(".rehearsal"), 4  # so many windows of drift must pa
 
 def rehearse(only: str = "") -> int:
     """Break everything once and write reports/rehearsal.*; return 1 if a fault got through."""
-    if only and only not in FAULTS:
-        near = difflib.get_close_matches(only, FAULTS, n=1, cutoff=0)
+    if only and only not in LIVE | OFFLINE:
+        near = difflib.get_close_matches(only, LIVE | OFFLINE, n=1, cutoff=0)
         raise config.Problem(f"rehearse: no fault {only}; did you mean {near[0]}?")
-    chosen, reports, sent = [only] if only else list(FAULTS), Path("reports").resolve(), []
-    moving, still = [name for name in chosen if not FAULTS[name].verbs], [name for name in chosen if FAULTS[name].verbs]
+    moving, still = ([name for name in faults if only in ("", name)] for faults in (LIVE, OFFLINE))
+    reports, sent = Path("reports").resolve(), []
     story: dict[str, Any] = {"started": time.time(), "results": [], "control": [], "months": evaluate.by_month()}
     with _bench():
         if moving:
@@ -52,7 +52,7 @@ def rehearse(only: str = "") -> int:
         text = pages.get_template(f"report.{kind}").render(facts)
         (reports / f"rehearsal.{kind}").write_text(text, encoding="utf-8")
     print(f"\n{text}\n-> {reports / 'rehearsal.html'}")
-    return int(story["caught"] < len(chosen) or bool(story["control"]))
+    return int(story["caught"] < len(story["results"]) or bool(story["control"]))
 
 
 @contextlib.contextmanager
@@ -72,20 +72,21 @@ def _bench() -> Iterator[None]:
 
 def _perform(moving: list[str], still: list[str], story: dict[str, Any]) -> list[Sent]:
     """Run faults under live traffic and fill the story; return the requests that were sent."""
-    results = story["results"]
+    results, traffic = story["results"], Traffic()
     stack.up()
     try:
-        with Traffic() as traffic:
-            story["control"] = _control(traffic, QUIET_WINDOWS if "covariate-drift" in moving else 0)
-            # The pipeline's faults need no traffic: they run beside it.
-            beside = threading.Thread(target=lambda: results.extend(_try(name, traffic) for name in still))
-            beside.start()
-            results += [_try(name, traffic) for name in moving]
-            beside.join()
-            story["drift"] = watch.watch()
-        return traffic.sent
+        traffic.start()
+        story["control"] = _control(traffic, QUIET_WINDOWS if "covariate-drift" in moving else 0)
+        # The pipeline's faults need no traffic: they run beside it.
+        beside = threading.Thread(target=lambda: results.extend(_try(name, traffic) for name in still))
+        beside.start()
+        results += [_try(name, traffic) for name in moving]
+        beside.join()
+        story["drift"] = watch.watch()
     finally:
+        traffic.stop()
         stack.down()
+    return traffic.sent
 
 
 def _control(traffic: Traffic, quiet_windows: int) -> list[str]:
@@ -106,9 +107,9 @@ def _control(traffic: Traffic, quiet_windows: int) -> list[str]:
 
 def _try(name: str, traffic: Traffic | None = None) -> dict[str, Any]:
     """Run the control, then the fault; a fault counts as caught only if its control was quiet."""
-    fault = FAULTS[name]
-    run = partial(offline.run, name) if fault.verbs else partial(getattr(live, name.replace("-", "_")), traffic)
-    facts: dict[str, Any] = {"id": name, "dies": fault.dies, "by": fault.by, "live": not fault.verbs}
+    run = partial(getattr(live, name.replace("-", "_")), traffic) if name in LIVE else partial(offline.run, name)
+    by, dies = (LIVE | OFFLINE)[name]["by"], (LIVE | OFFLINE)[name]["dies"]
+    facts: dict[str, Any] = {"id": name, "dies": dies, "by": by, "live": name in LIVE}
     try:
         control = run(broken=False)
         facts["start"] = time.time()
@@ -118,7 +119,7 @@ def _try(name: str, traffic: Traffic | None = None) -> dict[str, Any]:
         return facts | {"verdict": "not run", "said": f"{type(error).__name__}: {error}"[:300]}
     facts |= {"end": time.time(), "control": control.said if control else "quiet"} | (alarm._asdict() if alarm else {})
     facts["verdict"] = "got through" if not alarm else "cries wolf" if control else "caught"
-    _say(f"{name}: {facts['verdict']}" + (f" by {fault.by}: {alarm.said}" if alarm else ""), traffic)
+    _say(f"{name}: {facts['verdict']}" + (f" by {by}: {alarm.said}" if alarm else ""), traffic)
     return facts
 
 

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import itertools
-import random
 import threading
 import time
 from datetime import datetime
@@ -19,7 +18,7 @@ from ..stages import VALID, windows, write_json
 
 SIZES = [1, 1, 1, 1, 1, 16]  # rows per request, in turn: single answers and small batches
 LABELLED, LABEL_DELAY = 0.85, 400  # the share of rows that ever get a label; so many requests later
-Request = list[tuple[dict[str, Any], bool | None]]  # rows and their labels
+Request = list[tuple[dict[str, Any], bool | None]]  # rows and their labels, None where none will come
 
 
 class Sent(NamedTuple):
@@ -37,24 +36,22 @@ class Sent(NamedTuple):
         return {200: "answered", 429: "shed"}.get(self.status, "failed")
 
 
-class Traffic:
+class Traffic(threading.Thread):
     """An open model: requests leave on schedule, however slow the answers are."""
 
     def __init__(self) -> None:
+        super().__init__(daemon=True)
         self.rate, self.sent, self._next = config.slo().peak_rps, list[Sent](), 0
-        self._time, self._requests = config.contract().time, requests()
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._replay()), daemon=True)
+        self._time, self._requests, self._over = config.contract().time, requests(), False
         # The load test sends the same rows.
         write_json(Path("run/payloads.json"), [request[0][0] for request in self._requests[:500]])
 
-    def __enter__(self) -> "Traffic":
-        self._thread.start()
-        return self
+    def run(self) -> None:
+        asyncio.run(self._replay())
 
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join(timeout=15)
+    def stop(self) -> None:
+        self._over = True
+        self.join(timeout=15)
 
     def event_time(self) -> datetime:
         """Return how far the replay has come, in the time of the data."""
@@ -72,7 +69,7 @@ class Traffic:
     async def _replay(self) -> None:
         tasks, start, url = set[asyncio.Task[None]](), time.monotonic(), f"http://127.0.0.1:{stack.port('proxy')}"
         async with aiohttp.ClientSession(url, timeout=aiohttp.ClientTimeout(total=10)) as session:
-            while not self._stop.is_set():
+            while not self._over:
                 tasks.add(task := asyncio.create_task(self._send(session, self._next)))
                 task.add_done_callback(tasks.discard)
                 self._next += 1
@@ -88,9 +85,15 @@ class Traffic:
                 status, release = answer.status, answer.headers.get("X-Release", "")
         event_time = datetime.fromisoformat(rows[0][self._time])
         self.sent.append(Sent(start, status, time.time() - start, release, event_time))
-        if number >= LABEL_DELAY and (known := labels(number - LABEL_DELAY, self._request(number - LABEL_DELAY))):
+        if number >= LABEL_DELAY and (known := self._labels(number - LABEL_DELAY)):
             with contextlib.suppress(aiohttp.ClientError, TimeoutError):
                 await (await session.post("/feedback", json=known)).release()
+
+    def _labels(self, number: int) -> list[dict[str, Any]]:
+        """Return the labels of a request's rows, by the ids under which they were predicted."""
+        labels = [label for _, label in self._request(number)]
+        ids = [f"r{number}:{k}" for k in range(len(labels))] if len(labels) > 1 else [f"r{number}"]
+        return [{"request_id": i, "label": y} for i, y in zip(ids, labels, strict=True) if y is not None]
 
 
 def requests() -> list[Request]:
@@ -101,16 +104,10 @@ def requests() -> list[Request]:
     number = windows(frame[contract.time].to_numpy(), params.watch.window_days)
     kept = [drift.thin(np.flatnonzero(number == w), params.watch.window_rows) for w in np.unique(number)]
     frame = frame[np.concatenate(kept)].with_columns(pl.col(contract.time).dt.to_string("iso"))
-    rows = zip(frame.drop(contract.target).to_dicts(), frame[contract.target], strict=True)
+    told = np.random.default_rng(params.seed).random(frame.height) < LABELLED
+    labels = [label if comes else None for label, comes in zip(frame[contract.target], told, strict=True)]
+    rows = zip(frame.drop(contract.target).to_dicts(), labels, strict=True)
     found = []
     while request := list(itertools.islice(rows, next(sizes))):
         found.append(request)
     return found
-
-
-def labels(number: int, request: Request) -> list[dict[str, Any]]:
-    """Return the labels of a request's rows that come at all, by the ids under which they were predicted."""
-    ids, chance = [f"r{number}:{k}" for k in range(len(request))], random.Random(number)
-    named = zip(ids if len(request) > 1 else [f"r{number}"], request, strict=True)
-    known = [{"request_id": i, "label": label} for i, (_, label) in named if label is not None]
-    return [label for label in known if chance.random() < LABELLED]
