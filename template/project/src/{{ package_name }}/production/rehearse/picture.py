@@ -58,7 +58,7 @@ def draw(story: dict[str, Any], sent: list[Sent]) -> str:
         start, end = result["start"] - sent[0].at, result["end"] - sent[0].at
         for axis in figure.axes:
             axis.axvspan(start, end, color="#8793a8", alpha=0.2, lw=0)
-        place = (start, 1.02 + 0.1 * (number % 3))
+        place = (start, 1.02 + 0.1 * (number % 4))
         traffic.annotate(result["id"], place, xycoords=("data", "axes fraction"), fontsize=8)
     for axis, label in zip(figure.axes, LABELS, strict=True):
         axis.set_ylabel(label)
