@@ -1,4 +1,4 @@
-"""What a fault needs: a scratch copy of the repo to break, the running stack, the traffic."""
+"""What a fault needs: what it is, a scratch copy of the repo to break, the real verbs, patience."""
 
 import contextlib
 import os
@@ -8,54 +8,28 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeVar
 
 import polars as pl
+import yaml
 
+from ... import ingest as yours_ingest
 from .. import config
-from .traffic import Traffic
+from ..stages import FEATURES, RAW, VALID
 
 PACKAGE = Path(__file__).parents[2].name
+FAULTS = yaml.safe_load(Path(__file__).with_name("faults.yaml").read_text(encoding="utf-8"))
+LIVE, OFFLINE = FAULTS["live"], FAULTS["offline"]  # name: facts
+Found = TypeVar("Found")
 
 
-@dataclass
-class Alarm:
+class Alarm(NamedTuple):
     """What a detector said, how many seconds after the injection, and how the fault was answered."""
 
     said: str
     seconds: float = 0.0
     answer: str = ""
-
-
-class Fault(NamedTuple):
-    """One way in which AI projects die, and the part that claims to catch it.
-
-    `run(lab, broken)` returns the alarm, None if all is quiet. With `broken=False` nothing is injected: that is
-    the control, and it must stay quiet.
-    """
-
-    id: str
-    dies: str
-    by: str
-    live: bool
-    run: Callable[["Lab", bool], Alarm | None]
-
-
-Run = Callable[["Lab", bool], Alarm | None]
-FAULTS: dict[str, Fault] = {}
-
-
-def fault(dies: str, by: str, live: bool = False) -> Callable[[Run], Run]:
-    """Register a fault under its function's name."""
-
-    def register(run: Run) -> Run:
-        name = run.__name__.replace("_", "-")
-        FAULTS[name] = Fault(name, dies, by, live, run)
-        return run
-
-    return register
 
 
 def copy_repo(root: Path) -> None:
@@ -66,69 +40,37 @@ def copy_repo(root: Path) -> None:
         shutil.copytree(name, root / name)
 
 
-class Scratch:
-    """A copy of the repo in a temporary folder: break it, run the real verbs, read what they say."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-
-    def verb(self, *words: str) -> str:
-        """Run a verb beside the live stack; return the message with which it refused, or nothing."""
-        command = ["nice", sys.executable, "-m", f"{PACKAGE}.production", *words]
-        extra = {"PYTHONPATH": str(self.root / "src")}
-        done = subprocess.run(command, cwd=self.root, env=os.environ | extra, capture_output=True, text=True)
-        if done.returncode > 1 or "Traceback" in done.stderr:
-            raise config.Problem(f"{words[0]} broke: {done.stderr.strip().splitlines()[-1]}")
-        return done.stderr.strip() if done.returncode else ""
-
-    def expect(self, broken: str, answer: str, *words: str) -> Alarm | None:
-        """Run a verb; its refusal is an alarm only if it names what was broken."""
-        start = time.time()
-        lines = [line for line in self.verb(*words).splitlines() if broken in line]
-        return Alarm(lines[0], time.time() - start, answer) if lines else None
-
-    def change(self, path: Path, *columns: pl.Expr) -> None:
-        """Rewrite columns of a Parquet file."""
-        pl.read_parquet(self.root / path).with_columns(*columns).write_parquet(self.root / path)
-
-    def promise(self, key: str, value: float) -> None:
-        """Rewrite one top-level number of slo.yaml."""
-        lines = (self.root / "slo.yaml").read_text(encoding="utf-8").splitlines()
-        changed = [f"{key}: {value:g}" if line.startswith(f"{key}:") else line for line in lines]
-        (self.root / "slo.yaml").write_text("\n".join(changed), encoding="utf-8")
+@contextlib.contextmanager
+def scratch() -> Iterator[Path]:
+    """Yield a temporary copy of the repo, to break; rows of the live period stay out of its data."""
+    before = pl.col(config.contract().time) < config.params().split.evaluate_until
+    with tempfile.TemporaryDirectory(prefix="rehearse-") as folder:
+        root = Path(folder)
+        copy_repo(root)
+        shutil.copytree("model", root / "model")
+        (root / "releases").symlink_to(Path("releases").resolve())
+        (root / "source").mkdir()
+        for path in yours_ingest.files(config.params().source):
+            (root / "source" / path.name).symlink_to(path.resolve())
+        (root / "data").mkdir()
+        for name in (RAW, VALID, FEATURES):
+            pl.scan_parquet(name).filter(before).sink_parquet(root / name)
+        yield root
 
 
-class Lab:
-    """The rehearsal's bench; live faults need the traffic of the running stack."""
-
-    traffic: Traffic
-
-    def __init__(self) -> None:
-        self.kept: dict[str, Any] = {}
-
-    @contextlib.contextmanager
-    def scratch(self, *data: Path) -> Iterator[Scratch]:
-        """Copy the repo, with the named data files; rows of the live period stay out."""
-        contract, until = config.contract(), config.params().split.evaluate_until
-        with tempfile.TemporaryDirectory(prefix="rehearse-") as folder:
-            root = Path(folder)
-            copy_repo(root)
-            shutil.copytree("model", root / "model")
-            (root / "releases").symlink_to(Path("releases").resolve())
-            (root / "data").mkdir()
-            for name in data:
-                pl.scan_parquet(name).filter(pl.col(contract.time) < until).sink_parquet(root / name)
-            yield Scratch(root)
-
-    def say(self, text: str) -> None:
-        """Show progress, with the time of the data."""
-        now = f" [{self.traffic.event_time()[:10]}]" if hasattr(self, "traffic") else ""
-        print(f"{time.strftime('%H:%M:%S')}{now} {text}", flush=True)
+def refusal(root: Path, verb: str) -> str:
+    """Run a verb in a copy of the repo, beside the live stack; return why it refused, nothing if it did not."""
+    command = ["nice", sys.executable, "-m", f"{PACKAGE}.production", *verb.split()]
+    extra = {"PYTHONPATH": str(root / "src")}
+    done = subprocess.run(command, cwd=root, env=os.environ | extra, capture_output=True, text=True)
+    if done.returncode > 1 or "Traceback" in done.stderr:
+        raise config.Problem(f"{verb} broke: {done.stderr.strip().splitlines()[-1]}")
+    return done.stderr.strip() if done.returncode else ""
 
 
-def wait_for(found: Callable[[], str | None], seconds: float) -> str | None:
-    """Ask until something is found, at most so long."""
+def wait_for(look: Callable[[], Found], seconds: float, pause: float = 0.2) -> Found:
+    """Look until something is found, at most so long; return what was seen last."""
     deadline = time.time() + seconds
-    while not (said := found()) and time.time() < deadline:
-        time.sleep(0.2)
-    return said
+    while not (found := look()) and time.time() < deadline:
+        time.sleep(pause)
+    return found

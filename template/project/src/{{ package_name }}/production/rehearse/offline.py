@@ -1,101 +1,84 @@
-"""Faults that the pipeline and the planner must stop before anything is served."""
+"""Faults that the pipeline and the planner must stop before anything is served.
 
-import shutil
+Each function breaks a copy of the repo and returns what the refusal must name.
+"""
+
+import re
 import time
+from pathlib import Path
 
 import polars as pl
 
-from ... import ingest as yours_ingest
 from .. import config, releases
-from ..stages import FEATURES, RAW, VALID
-from .lab import Alarm, Lab, Scratch, fault
-
-STOPS = "the pipeline stops before training; the served model stays"
+from ..stages import FEATURES, RAW
+from .lab import OFFLINE, Alarm, refusal, scratch
 
 
-@fault("upstream changes its schema", "validate")
-def missing_column(lab: Lab, broken: bool) -> Alarm | None:
+def run(name: str, broken: bool) -> Alarm | None:
+    """Run the fault's verbs in a copy of the repo; unbroken, any refusal is an alarm."""
+    with scratch() as root:
+        named = globals()[name.replace("-", "_")](root) if broken else ""
+        start, before = time.time(), releases.digest(root / RAW)
+        said = [refusal(root, verb) for verb in OFFLINE[name]["verbs"]][-1]
+        lines = [line for line in said.splitlines() if named in line]
+        harmed = broken and releases.digest(root / RAW) != before
+        return Alarm(lines[0], time.time() - start, OFFLINE[name]["answer"]) if lines and not harmed else None
+
+
+def missing_column(root: Path) -> str:
     column = list(config.contract().columns)[-1]
-    with lab.scratch(RAW) as scratch:
-        if broken:
-            pl.read_parquet(RAW).drop(column).write_parquet(scratch.root / RAW)
-        return scratch.expect(f"column {column} is missing", STOPS, "validate")
+    pl.read_parquet(root / RAW).drop(column).write_parquet(root / RAW)
+    return f"column {column} is missing"
 
 
-@fault("messy upstream: a unit changes", "validate")
-def unit_error(lab: Lab, broken: bool) -> Alarm | None:
+def unit_error(root: Path) -> str:
     columns = config.contract().columns
     column = [name for name, c in columns.items() if c.type in ("number", "integer") and c.max and not c.nulls][-1]
-    with lab.scratch(RAW) as scratch:
-        if broken:
-            scratch.change(RAW, pl.col(column) * 1000)
-        return scratch.expect(f"{column}|max", f"rows in quarantine under the rule's name; {STOPS}", "validate")
+    _change(root / RAW, column, pl.col(column) * 1000)
+    return f"{column}|max"
 
 
-@fault("incomplete data", "validate")
-def null_burst(lab: Lab, broken: bool) -> Alarm | None:
+def null_burst(root: Path) -> str:
     column = next(name for name, c in config.contract().columns.items() if 0 < c.nulls < 0.4)
-    with lab.scratch(RAW) as scratch:
-        if broken:
-            scratch.change(RAW, pl.when(pl.int_range(pl.len()) % 5 > 1).then(pl.col(column)).alias(column))
-        return scratch.expect(f"of {column} is missing", STOPS, "validate")
+    _change(root / RAW, column, pl.when(pl.int_range(pl.len()) % 5 > 1).then(pl.col(column)))
+    return f"of {column} is missing"
 
 
-@fault("unstable pipeline: a torn file", "ingest")
-def torn_file(lab: Lab, broken: bool) -> Alarm | None:
-    with lab.scratch(RAW) as scratch:
-        source, before = scratch.root / "source", releases.digest(scratch.root / RAW)
-        source.mkdir()
-        for path in yours_ingest.files(config.params().source):
-            shutil.copy(path, source)
-        if broken:
-            largest = max(source.iterdir(), key=lambda path: path.stat().st_size)
-            largest.write_bytes(largest.read_bytes()[: largest.stat().st_size // 2])
-        intact = "the earlier data is intact, byte for byte"
-        alarm = scratch.expect(f"{RAW} is as it was", intact, "ingest", "--source", str(source))
-        return alarm if releases.digest(scratch.root / RAW) == before else None
+def torn_file(root: Path) -> str:
+    largest = max((root / "source").iterdir(), key=lambda path: path.stat().st_size)
+    whole = largest.read_bytes()
+    largest.unlink()  # a link to the real one
+    largest.write_bytes(whole[: len(whole) // 2])
+    return f"{RAW} is as it was"
 
 
-@fault("demo numbers too good: the target among the features", "evaluate: leakage gate")
-def label_leak(lab: Lab, broken: bool) -> Alarm | None:
-    with lab.scratch(FEATURES, VALID) as scratch:
-        if broken:
-            leak = pl.col(config.contract().target).cast(pl.Float64)
-            scratch.change(FEATURES, leak.alias("feature:leaked"))
-        return _judge(scratch, "gate leakage: leaked")
+def label_leak(root: Path) -> str:
+    _change(root / FEATURES, "feature:leaked", pl.col(config.contract().target).cast(pl.Float64))
+    return "gate leakage: leaked"
 
 
-@fault("retraining as a ritual: a candidate below the champion", "evaluate: champion gate")
-def worse_candidate(lab: Lab, broken: bool) -> Alarm | None:
-    contract, split = config.contract(), config.params().split
-    with lab.scratch(FEATURES, VALID) as scratch:
-        if broken:
-            # Three of four training labels belong to some other row.
-            mixed = (pl.col(contract.time) < split.train_until) & (pl.int_range(pl.len()) % 4 > 0)
-            label = pl.col(contract.target)
-            scratch.change(FEATURES, pl.when(mixed).then(label.shuffle(seed=1)).otherwise(label).alias(contract.target))
-        return _judge(scratch, "gate champion")
+def worse_candidate(root: Path) -> str:
+    """Give three of four training labels to some other row."""
+    label, past = config.contract().target, pl.col(config.contract().time) < config.params().split.train_until
+    mixed = pl.when(past & (pl.int_range(pl.len()) % 4 > 0)).then(pl.col(label).shuffle(seed=1))
+    _change(root / FEATURES, label, mixed.otherwise(pl.col(label)))
+    return "gate champion"
 
 
-def _judge(scratch: Scratch, gate: str) -> Alarm | None:
-    start = time.time()
-    scratch.verb("train")
-    if alarm := scratch.expect(gate, "not packaged; the served model stays", "evaluate"):
-        alarm.seconds = time.time() - start
-    return alarm
+def dead_alert(root: Path) -> str:
+    _promise_peak(root, 0.01)
+    return "cannot fire"
 
 
-@fault("decoration: a page that cannot fire", "plan")
-def dead_alert(lab: Lab, broken: bool) -> Alarm | None:
-    with lab.scratch() as scratch:
-        if broken:
-            scratch.promise("peak_rps", 0.01)
-        return scratch.expect("cannot fire", "refused before any rule is written", "plan")
+def stale_derived(root: Path) -> str:
+    _promise_peak(root, config.slo().peak_rps * 2)
+    return "make plan"
 
 
-@fault("two truths: slo.yaml edited, ops/derived not", "plan --check")
-def stale_derived(lab: Lab, broken: bool) -> Alarm | None:
-    with lab.scratch() as scratch:
-        if broken:
-            scratch.promise("peak_rps", config.slo().peak_rps * 2)
-        return scratch.expect("make plan", "the check fails and names the command", "plan", "--check")
+def _change(path: Path, column: str, values: pl.Expr) -> None:
+    pl.read_parquet(path).with_columns(values.alias(column)).write_parquet(path)
+
+
+def _promise_peak(root: Path, rps: float) -> None:
+    slo = (root / "slo.yaml").read_text(encoding="utf-8")
+    (root / "slo.yaml").write_text(re.sub("(?m)^peak_rps:.*", f"peak_rps: {rps:g}", slo), encoding="utf-8")

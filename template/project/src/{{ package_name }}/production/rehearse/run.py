@@ -2,108 +2,128 @@
 
 import contextlib
 import difflib
-import os
 import shutil
 import threading
 import time
 from collections.abc import Iterator
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from .. import config, evaluate, releases, stack, watch
-from ..stages import read_json
-from . import live, offline, report  # noqa: F401  both fill FAULTS
-from .lab import FAULTS, Fault, Lab, copy_repo
-from .traffic import Traffic
+import jinja2
+import numpy as np
 
-BENCH, QUIET_WINDOWS = Path(".rehearsal"), 4
-ORDER = ["covariate-drift", "garbage-requests", "killed-worker", "rollback-twice", "slow-release"]
-ORDER += ["failing-release", "spike", "outage"]
+from .. import config, evaluate, releases, stack, watch
+from ..stages import read_json, write_json
+from . import live, offline, picture
+from .lab import LIVE, OFFLINE, copy_repo
+from .traffic import Sent, Traffic
+
+BENCH, QUIET_WINDOWS = Path(".rehearsal"), 4  # so many windows of drift must pass without an alarm
 
 
 def rehearse(only: str = "") -> int:
     """Break everything once and write reports/rehearsal.*; return 1 if a fault got through."""
-    if only and only not in FAULTS:
-        near = difflib.get_close_matches(only, FAULTS, n=1)
-        known = f"did you mean {near[0]}?" if near else f"there are {', '.join(FAULTS)}"
-        raise config.Problem(f"rehearse: no fault {only}; {known}")
-    chosen = [FAULTS[only]] if only else list(FAULTS.values())
-    moving = sorted((fault for fault in chosen if fault.live), key=lambda fault: ORDER.index(fault.id))
-    still = [fault for fault in chosen if not fault.live]
-    story: dict[str, Any] = {"started": time.time(), "results": [], "control": [], "sent": []}
-    story["months"], reports = evaluate.by_month(), Path("reports").resolve()
+    if only and only not in LIVE | OFFLINE:
+        near = difflib.get_close_matches(only, LIVE | OFFLINE, n=1, cutoff=0)
+        raise config.Problem(f"rehearse: no fault {only}; did you mean {near[0]}?")
+    moving, still = ([name for name in faults if only in ("", name)] for faults in (LIVE, OFFLINE))
+    reports, sent = Path("reports").resolve(), []
+    story: dict[str, Any] = {"started": time.time(), "results": [], "control": [], "months": evaluate.by_month()}
     with _bench():
         if moving:
-            _perform(moving, still, story)
+            sent = _perform(moving, still, story)
         else:
-            story["results"] += [_try(fault, Lab()) for fault in still]
+            story["results"] = [_try(name) for name in still]
         story |= {"ledger": releases.ledger(), "seconds": time.time() - story["started"]}
-    return report.write(story, reports)
+    story["results"].sort(key=lambda result: result.get("start", 0))
+    story["caught"] = sum(result["verdict"] == "caught" for result in story["results"])
+    if sent:
+        kinds, millis = [s.kind for s in sent], [1000 * s.seconds for s in sent if s.status == 200]
+        story["requests"] = {kind: kinds.count(kind) for kind in picture.COLOURS}
+        story["requests"] |= {f"p{q}_ms": float(np.percentile(millis, q)) for q in (50, 99)}
+    write_json(reports / "rehearsal.json", story)
+    loader = jinja2.FileSystemLoader(Path(__file__).parent)
+    pages = jinja2.Environment(loader=loader, autoescape=jinja2.select_autoescape(), lstrip_blocks=True)
+    facts = story | {"slo": config.slo(), "dataset": config.contract().dataset, "time": time}
+    facts["picture"] = picture.draw(story, sent) if sent else ""
+    for kind in ("html", "md"):
+        text = pages.get_template(f"report.{kind}").render(facts)
+        (reports / f"rehearsal.{kind}").write_text(text, encoding="utf-8")
+    print(f"\n{text}\n-> {reports / 'rehearsal.html'}")
+    return int(story["caught"] < len(story["results"]) or bool(story["control"]))
 
 
 @contextlib.contextmanager
 def _bench() -> Iterator[None]:
     """Work in a copy of the repo: its ledger, its releases and its stack are not yours."""
-    home, release = Path.cwd(), read_json(Path("reports/package.json"))["release"]
+    release = read_json(Path("reports/package.json"))["release"]
     shutil.rmtree(BENCH, ignore_errors=True)
     shutil.copytree(f"releases/{release}", BENCH / "releases" / release)
     shutil.copytree("reports", BENCH / "reports")
     copy_repo(BENCH)
     for name in ("data", "model"):
         (BENCH / name).symlink_to(Path(name).resolve())
-    os.chdir(BENCH)
-    try:
+    with contextlib.chdir(BENCH):
         releases.record("packaged", release=release)
         yield
-    finally:
-        os.chdir(home)
 
 
-def _perform(moving: list[Fault], still: list[Fault], story: dict[str, Any]) -> None:
-    results = story["results"]
+def _perform(moving: list[str], still: list[str], story: dict[str, Any]) -> list[Sent]:
+    """Run faults under live traffic and fill the story; return the requests that were sent."""
+    results, traffic = story["results"], Traffic()
     stack.up()
     try:
-        with Traffic(config.params().ports.proxy, config.slo().peak_rps) as traffic:
-            lab = Lab()
-            lab.traffic = traffic
-            lab.kept["quiet"] = story["control"] = _control(lab, moving)
-            # The pipeline's faults need no traffic: they run beside it.
-            beside = threading.Thread(target=lambda: results.extend(_try(fault, lab) for fault in still))
-            beside.start()
-            results += [_try(fault, lab) for fault in moving]
-            beside.join()
-            story |= {"sent": traffic.sent, "drift": watch.watch()}
+        traffic.start()
+        story["control"] = _control(traffic, QUIET_WINDOWS if "covariate-drift" in moving else 0)
+        # The pipeline's faults need no traffic: they run beside it.
+        beside = threading.Thread(target=lambda: results.extend(_try(name, traffic) for name in still))
+        beside.start()
+        results += [_try(name, traffic) for name in moving]
+        beside.join()
+        story["drift"] = watch.watch()
     finally:
+        traffic.stop()
         stack.down()
+    return traffic.sent
 
 
-def _control(lab: Lab, moving: list[Fault]) -> list[str]:
+def _control(traffic: Traffic, quiet_windows: int) -> list[str]:
     """Serve the first quiet weeks without a fault; return every noise: there must be none."""
-    start, needed = time.time(), QUIET_WINDOWS if moving[0].id == ORDER[0] else 0
-    end = config.params().split.evaluate_until.timestamp() + needed * config.params().watch.window_days * 86400
-    lab.say("control: live traffic, no fault")
-    while time.time() - start < 5 or lab.traffic.event_seconds() < end:
+    start, params = time.time(), config.params()
+    end = params.split.evaluate_until + timedelta(days=quiet_windows * params.watch.window_days)
+    _say("control: live traffic, no fault", traffic)
+    while time.time() - start < 5 or traffic.event_time() < end:
         time.sleep(0.5)
-    sent, noise = lab.traffic.since(start), [f"alert {alert['alertname']}" for alert in live.alerts(0)]
-    if failed := [s for s in sent if s.status != 200]:
-        noise.append(f"{len(failed)} of {len(sent)} requests were not answered with 200")
+    sent, noise = traffic.since(start), [f"alert to {alert}" for alert in live.alerts(0)]
+    if failed := sum(s.status != 200 for s in sent):
+        noise.append(f"{failed} of {len(sent)} requests were not answered with 200")
     noise += [f"drift in {alarm['column']}" for alarm in watch.watch()["alarms"]]
     noise += ["a rollback" for event in releases.ledger() if event["event"] == "rolled back"]
-    lab.say(f"control: {len(sent)} requests, {', '.join(noise) or 'all quiet'}")
+    _say(f"control: {len(sent)} requests, {', '.join(noise) or 'all quiet'}", traffic)
     return noise
 
 
-def _try(fault: Fault, lab: Lab) -> dict[str, Any]:
+def _try(name: str, traffic: Traffic | None = None) -> dict[str, Any]:
     """Run the control, then the fault; a fault counts as caught only if its control was quiet."""
-    facts: dict[str, Any] = {"id": fault.id, "dies": fault.dies, "by": fault.by, "live": fault.live}
+    run = partial(getattr(live, name.replace("-", "_")), traffic) if name in LIVE else partial(offline.run, name)
+    by, dies = (LIVE | OFFLINE)[name]["by"], (LIVE | OFFLINE)[name]["dies"]
+    facts: dict[str, Any] = {"id": name, "dies": dies, "by": by, "live": name in LIVE}
     try:
-        control = fault.run(lab, False)
+        control = run(broken=False)
         facts["start"] = time.time()
-        alarm = fault.run(lab, True)
+        alarm = run(broken=True)
     except Exception as error:  # whatever it was, the fault was not run, and that is what we say
-        lab.say(f"{fault.id}: could not be run: {error}")
+        _say(f"{name}: could not be run: {error}", traffic)
         return facts | {"verdict": "not run", "said": f"{type(error).__name__}: {error}"[:300]}
-    facts |= {"end": time.time(), "control": control.said if control else "quiet"} | (vars(alarm) if alarm else {})
+    facts |= {"end": time.time(), "control": control.said if control else "quiet"} | (alarm._asdict() if alarm else {})
     facts["verdict"] = "got through" if not alarm else "cries wolf" if control else "caught"
-    lab.say(f"{fault.id}: {facts['verdict']}" + (f" by {fault.by}: {alarm.said}" if alarm else ""))
+    _say(f"{name}: {facts['verdict']}" + (f" by {by}: {alarm.said}" if alarm else ""), traffic)
     return facts
+
+
+def _say(text: str, traffic: Traffic | None) -> None:
+    """Show progress, with the time of the data."""
+    now = f" [{traffic.event_time():%Y-%m-%d}]" if traffic else ""
+    print(f"{time.strftime('%H:%M:%S')}{now} {text}", flush=True)
