@@ -60,11 +60,9 @@ def capacity(slo: config.Slo) -> Facts:
 
 
 def burns(slo: config.Slo) -> Facts:
-    """Return what may be bad (a share of requests) and the burn rate that alerts per long window, in which it
-    spends that window's share of the budget.
+    """Return the budget (a share of requests) and, per long window, the burn rate that spends that window's share.
 
-    The rate is at least 1, which keeps the promise, and at most 0.8 / budget: no more than all requests can be bad, so
-    that a burn rate of 1 / budget or more would not fire even in a total outage.
+    The rate is at least 1, which keeps the promise, and at most 0.8 / budget: a total outage burns at 1 / budget.
     """
     found = {}
     budgets = {"availability": round(1 - slo.objectives.availability_percent.target / 100, 9), "latency": 0.01}
@@ -108,48 +106,35 @@ def follow() -> Facts:
 
 def derived(facts: Facts) -> dict[str, str]:
     """Return every derived file: its path from the root, its text."""
-    env = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        undefined=jinja2.StrictUndefined,
-        finalize=lambda value: f"{value:.10g}" if isinstance(value, float) else value,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
+    env = jinja2.Environment(trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
+    env.loader, env.undefined = jinja2.FileSystemLoader(TEMPLATES), jinja2.StrictUndefined
+    env.finalize = lambda value: f"{value:.10g}" if isinstance(value, float) else value
     texts = {name: env.get_template(name).render(facts) for name in env.list_templates()}
     return {f"{'.github' if name == 'CODEOWNERS' else DERIVED}/{name}": text for name, text in texts.items()}
 
 
 def refusals(facts: Facts, alerts: list[Facts], tests: str) -> list[dict[str, str]]:
     """Return what cannot be kept: an alert that cannot fire, or that nobody tests or explains; the cost."""
-    found, peak, capacity, promise = (
-        [],
-        facts["slo"].peak_rps,
-        facts["capacity"],
-        facts["goal"].cost_usd_per_1000.target,
-    )
+    found, peak, promise = [], facts["slo"].peak_rps, facts["goal"].cost_usd_per_1000.target
     for name, burn in facts["burns"].items():
         for alert, window, minutes, share in (("Fast", "5m", 5, 1.0), ("Slow", "6h", 360, burn["ticket_share"])):
             if (most := peak * 60 * minutes * share) < MIN_BAD:
                 what = f"is {peak:g}: {name.title()}Burns{alert} cannot fire: it asks for {MIN_BAD} bad requests"
                 what += f" in {window}, {share:.2%} of the peak make {most:.2g}"
                 found.append(("slo.yaml: peak_rps", what, f"promise {peak * MIN_BAD / most * 1.1:.2g} or more"))
-    if capacity["cost_per_1000"] > promise:
-        what = "{replicas} x {machine} cost {cost_per_1000:g} ({origin})".format(**capacity)
+    if (cost := facts["capacity"]["cost_per_1000"]) > promise:
+        what = "{replicas} x {machine} cost {cost_per_1000:g} ({origin})".format(**facts["capacity"])
         what = f"is {promise:g}, {peak:g} requests per second on {what}"
-        way_out = f"promise {capacity['cost_per_1000']:g}, or a cheaper machine in ops/prices.yaml"
+        way_out = f"promise {cost:g}, or a cheaper machine in ops/prices.yaml"
         found.append(("slo.yaml: objectives.cost_usd_per_1000.target", what, way_out))
-    explained = (_text("ops/runbook.md") or "").splitlines()
+    runbook = Path("ops/runbook.md")
+    explained = runbook.read_text(encoding="utf-8").splitlines() if runbook.exists() else []
     for name in (alert["name"] for alert in alerts):
         if f"## {name}" not in explained:
             found.append(("ops/runbook.md", f"has no section {name}", f"write it: ## {name}"))
         if f'alertname="{name}"' not in tests:
             found.append((f"{TEMPLATES.name}/rules_test.yml", f"does not make {name} fire", "write a test that does"))
     return [dict(zip(("where", "what", "way_out"), each, strict=True)) for each in found]
-
-
-def _text(name: str) -> str | None:
-    return Path(name).read_text(encoding="utf-8", errors="replace") if Path(name).exists() else None
 
 
 def plan(check: bool = False, json: bool = False) -> int:
@@ -160,8 +145,8 @@ def plan(check: bool = False, json: bool = False) -> int:
         if not json:
             raise
         where, _, what = str(problem).partition(": ")
-        refused = {"where": where, "what": what, "way_out": f"correct {where}"}
-        print(dumps({"feasible": False, "problems": [refused]}, indent=1))
+        problems = [{"where": where, "what": what, "way_out": f"correct {where}"}]
+        print(dumps({"feasible": False, "problems": problems}, indent=1))
         return 1
     files = derived(facts)
     rules = [rule for group in yaml.safe_load(files[f"{DERIVED}/rules.yml"])["groups"] for rule in group["rules"]]
@@ -173,8 +158,9 @@ def plan(check: bool = False, json: bool = False) -> int:
         return 1 if problems else 0
     if problems:
         raise config.Problem("\n".join("{where} {what}; {way_out}".format(**each) for each in problems))
-    there = {path.as_posix() for path in DERIVED.glob("*") if path.is_file()}
-    changed = sorted(name for name in there | set(files) if _text(name) != files.get(name))
+    paths = [path for path in (Path(".github/CODEOWNERS"), *DERIVED.glob("*")) if path.is_file()]
+    there = {path.as_posix(): path.read_text(encoding="utf-8", errors="replace") for path in paths}
+    changed = sorted(name for name in there | files if there.get(name) != files.get(name))
     if check and changed:
         raise config.Problem(f"{', '.join(changed)}: not what follows; run `make plan`")
     for name in changed:
