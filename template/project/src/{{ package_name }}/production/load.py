@@ -1,8 +1,8 @@
 """Measure what one replica carries: the promised peak on the running stack, CPU time counted."""
 
-import datetime
 import os
 import subprocess
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +28,7 @@ def load() -> None:
     p99_ms, cores = metrics["http_req_duration{status:200}"]["p(99)"], min(len(workers), os.cpu_count() or 1)
     found = {"generated": "by `make load`", "replica_rps": round(USABLE * cores * 1000 / cpu_ms, 1)}
     found |= {"cpu_ms_per_request": round(cpu_ms, 3), "p99_ms": round(p99_ms, 1)}
-    found |= {"machine": f"{os.cpu_count()} cores {os.uname().machine}", "date": datetime.date.today().isoformat()}
-    write_json(CAPACITY, found)
+    write_json(CAPACITY, found | {"machine": f"{os.cpu_count()} cores {os.uname().machine}", "date": str(date.today())})
     print(
         f"load: {cpu_ms:.2f} ms CPU a request, p99 {p99_ms:.1f} ms; a replica carries {found['replica_rps']} a second"
     )

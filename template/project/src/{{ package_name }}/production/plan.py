@@ -164,11 +164,10 @@ def plan(check: bool = False, json: bool = False) -> int:
     if check and changed:
         raise config.Problem(f"{', '.join(changed)}: not what follows; run `make plan`")
     for name in changed:
-        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).unlink(missing_ok=True)
         if name in files:
+            Path(name).parent.mkdir(parents=True, exist_ok=True)
             Path(name).write_text(files[name], encoding="utf-8", newline="\n")
-        else:
-            Path(name).unlink()
     for part, found in told.items():
         print(f"plan: {part:<13}{', '.join(f'{name} {value}' for name, value in found.items())}".replace("_", " "))
     pages = sum(alert["severity"] == "page" for alert in alerts)
