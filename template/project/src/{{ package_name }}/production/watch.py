@@ -98,9 +98,9 @@ def _hours(span: np.timedelta64) -> float:
 
 def _cost(at: pl.Series) -> float:
     """Return what 1000 answered rows cost so far, in USD: the planned machines, by the hours of the log."""
-    capacity = plan.capacity()
-    usd_per_hour = plan.size(config.slo(), capacity)["replicas"] * capacity["usd_per_hour"]
-    return float(1000 * usd_per_hour * (at.max() - at.min()) / 3600 / len(at))  # type: ignore[operator]
+    planned = plan.capacity(config.slo())
+    usd_per_second = planned["replicas"] * planned["usd_per_hour"] / 3600
+    return float(1000 * usd_per_second * (at.max() - at.min()) / len(at))  # type: ignore[operator]
 
 
 def _metrics(verdict: Verdict) -> str:
