@@ -66,6 +66,7 @@ class Answers:
         self.release, self.engine = releases.verify(ROOT), Engine(ROOT)
         row = row_type(self.engine.contract)
         self.schema, self.fields = msgspec.json.schema(row), row.__struct_fields__
+        self.example = msgspec.json.decode((ROOT / "model/golden.json").read_bytes())["rows"][0]
         self.rows = msgspec.json.Decoder(row | Annotated[list[row], BATCH])  # type: ignore[valid-type]
         self.labels = msgspec.json.Decoder(Label | Annotated[list[Label], BATCH])
         self.requests = Counter("service_requests_total", "Requests", ["release", "route", "code"])
@@ -122,8 +123,8 @@ async def feedback(request: Request, ask: Answers, request_id: str) -> Answer:
 
 
 async def metadata(request: Request, ask: Answers, request_id: str) -> Answer:
-    contract = ask.engine.contract
-    return {"dataset": contract.dataset, "contract_version": contract.version, "row": ask.schema}
+    told = {"dataset": ask.engine.contract.dataset, "contract_version": ask.engine.contract.version}
+    return told | {"row": ask.schema, "example": ask.example}
 
 
 def _route(method: str, handler: Callable[[Request, Answers, str], Awaitable[Answer]]) -> Route:

@@ -39,13 +39,15 @@ def draw(story: dict[str, Any], sent: list[Sent]) -> str:
     budget.plot(at, left.clip(-100), color="#2e7d4f", lw=1.4)
     budget.axhline(0, **LIMIT)
     # A window's distance stands at the second in which the window ended.
-    windows, alarmed = story["drift"]["windows"], {alarm["column"] for alarm in story["drift"]["alarms"]}
+    windows, confirm = story["drift"]["windows"], config.params().watch.confirm_windows
     reached = np.maximum.accumulate([s.event_time.timestamp() for s in sent])
     ends = [datetime.fromisoformat(window["end"]).timestamp() for window in windows]
     places = at[np.searchsorted(reached, ends).clip(0, len(at) - 1)]
     for name in windows[0]["over_threshold"] if windows else []:
-        style = {"lw": 1.5, "marker": ".", "label": name} if name in alarmed else {"lw": 0.7, "color": "#c3cad6"}
-        drift.plot(places, [window["over_threshold"][name] for window in windows], **style)
+        found = [window["over_threshold"][name] for window in windows]
+        alarmed = any(min(found[first : first + confirm]) > 1 for first in range(len(found) - confirm + 1))
+        style = {"lw": 1.5, "marker": ".", "label": name} if alarmed else {"lw": 0.7, "color": "#c3cad6"}
+        drift.plot(places, found, **style)
     drift.axhline(1, label="alarm, if confirmed", **LIMIT)
     names = list(dict.fromkeys(s.release for s in sent if s.release))
     for number, name in enumerate(names):
