@@ -16,13 +16,15 @@ Params = dict[str, float | int | str]
 def train(x: np.ndarray, y: np.ndarray, levels: Levels, params: Params, progress: Callable[[int, int], None]) -> str:
     """Return the trained model as text.
 
-    `x` is float64 (rows, features), missing as NaN; `y` is 0 or 1. `levels` has the features in the order of
-    the columns, with the texts behind the codes 0, 1, ... (none: a number). Call `progress(done, total)` as you go.
+    `x` is float64 (rows, features), missing as NaN; `y` is 0 or 1, the number of the class, or a number (see
+    params["objective"]). `levels` has the features in the order of the columns, with the texts behind the codes
+    0, 1, ... (none: a number). Call `progress(done, total)` as you go.
     """
-    categorical = [name for name, known in levels.items() if known]
-    data = lgb.Dataset(x, y, feature_name=list(levels), categorical_feature=categorical)
+    # By position: LightGBM refuses names with quotes or commas.
+    categorical = [position for position, known in enumerate(levels.values()) if known]
+    data = lgb.Dataset(x, y, categorical_feature=categorical)
     # deterministic, force_row_wise and a seed: the same data gives the same bytes.
-    fixed = {"objective": "binary", "verbose": -1, "deterministic": True, "force_row_wise": True, "num_threads": 2}
+    fixed = {"verbose": -1, "deterministic": True, "force_row_wise": True, "num_threads": 2}
     settings = {name: value for name, value in params.items() if name != "num_iterations"}
     told = [lambda env: progress(env.iteration + 1, env.end_iteration)]
     return str(lgb.train(settings | fixed, data, int(params["num_iterations"]), callbacks=told).model_to_string())
@@ -34,11 +36,11 @@ def load(text: str) -> Model:
 
 
 def predict(model: Model, x: np.ndarray) -> np.ndarray:
-    """Return the probability of the positive class, float64 (rows,)."""
+    """Return float64: the probability of yes (rows,), of each class (rows, classes), or the number (rows,)."""
     # One thread: the service runs one process per core, and more threads only queue.
     return np.asarray(model.predict(x, num_threads=1))
 
 
 def explain(model: Model, x: np.ndarray) -> np.ndarray:
-    """Return TreeSHAP contributions in log-odds, float64 (rows, features + 1); last: the base."""
+    """Return TreeSHAP contributions to the raw score, float64 (rows, classes x (features + 1)); last: the base."""
     return np.asarray(model.predict(x, num_threads=1, pred_contrib=True))

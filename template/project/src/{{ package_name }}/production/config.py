@@ -30,7 +30,8 @@ class Strict(BaseModel):
 class Column(Strict):
     """What a value of one column may be; `nulls` is the largest share that may be missing."""
 
-    type: Literal["string", "integer", "number", "boolean"]
+    type: Literal["string", "integer", "number", "boolean", "datetime"]
+    unit: str = ""  # values may come as text that ends in it: "12 kg"
     min: float | None = None
     max: float | None = None
     levels: list[str] | None = None
@@ -43,14 +44,31 @@ class Contract(Strict):
 
     dataset: str
     version: int
-    id: str
-    time: str
+    task: Literal["binary", "multiclass", "regression"]
+    id: str | None = None
+    time: str | None = None
     target: str
+    classes: list[str] = []
     unlabelled: Share = 0.0
     quarantine: Share
     columns: dict[str, Column]
     not_features: dict[str, str] = {}
     slices: list[str] = []
+
+    @property
+    def key(self) -> str:
+        """The column that tells rows apart; ingest numbers rows that have none."""
+        return self.id or "_row"
+
+    @property
+    def clock(self) -> str:
+        """The column that orders rows; ingest shuffles rows that have none over a year."""
+        return self.time or "_when"
+
+    @property
+    def row(self) -> list[str]:
+        """The columns of a request."""
+        return [*self.columns, self.time] if self.time else [*self.columns]
 
 
 class Objective(Strict, Generic[Target]):
@@ -139,8 +157,11 @@ Model = TypeVar("Model", bound=Strict)
 
 def contract(root: Path = Path()) -> Contract:
     found = load(root / "contract.yaml", Contract)
-    if misplaced := {found.id, found.time, found.target} & set(found.columns):
+    if misplaced := {found.key, found.clock, found.target} & set(found.columns):
         raise Problem(f"contract.yaml: columns.{misplaced.pop()}: id, time and target are no features; take it out")
+    if (found.task == "multiclass") != (len(found.classes) > 2) or len(found.classes) == 1:
+        what = f"classes: {len(found.classes)} do not make a {found.task} task"
+        raise Problem(f"contract.yaml: {what}; name all (multiclass), both, the wanted one last (binary), or none")
     if unknown := set(found.slices) - set(found.columns):
         raise Problem(f"contract.yaml: slices: {unknown.pop()} is no column; use one of columns")
     return found

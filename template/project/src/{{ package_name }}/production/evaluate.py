@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from .. import train as yours_train
-from . import config, drift, matrix, metrics, releases
+from . import config, drift, matrix, metrics, releases, score
 from .stages import LEVELS, MODEL, VALID, labelled, load_features, read_json, write_json
 
 REPORT = Path("reports/evaluate.json")
@@ -25,20 +25,21 @@ def evaluate() -> None:
     start, end = np.datetime64(params.split.train_until), np.datetime64(params.split.evaluate_until)
     past, now = labelled(when < start, y), labelled((when >= start) & (when < end), y)
     rows, y_now, days = pl.read_parquet(VALID).filter(pl.Series(now)), y[now], when[now].astype("datetime64[D]")
-    alone = {name: _alone(array[past], y[past], array[now]) for name, array in found.items()}
-    scores = {name: metrics.auc(y_now, p) for name, p in alone.items()}
+    alone = {name: _alone(array[past], y[past], array[now], contract) for name, array in found.items()}
+    scores = {name: metrics.auc(metrics.questions(y_now, p)) for name, p in alone.items()}
     best = max(scores, key=lambda name: scores[name])
     model = _model({name: array[now] for name, array in found.items()})
     predictions = {"baseline": alone[best], "model": model} | _champion(rows)
     intervals, leads = metrics.auc_intervals(y_now, list(predictions.values()), days, params.seed)
     report: Report = {"baseline_feature": best, "baseline_auc": scores[best], "rows": len(y_now)}
-    report |= {"positive_rate": float(y_now.mean()), "business_metric": slo.business.metric}
-    print(f"{'':10}{'AUC':>7}{'95 % interval':>18}{'Brier':>8}{'value per 1000':>16}")
+    report |= {"task": contract.task, "target_mean": float(y_now.mean()), "business_metric": slo.business.metric}
+    error = "mean abs error" if contract.task == "regression" else "Brier score"
+    print(f"{'':10}{'AUC':>7}{'95 % interval':>18}{error:>16}{'value per 1000':>16}")
     for (name, p), interval, lead in zip(predictions.items(), intervals.tolist(), leads.tolist(), strict=True):
-        report[name] = {"auc": metrics.auc(y_now, p), "auc_interval": interval, "auc_lead_interval": lead}
-        report[name] |= {"brier": float(np.mean((p - y_now) ** 2)), "value_per_1000": _value(y_now, p, slo.business)}
-        report[name]["calibration_error"] = metrics.calibration_error(y_now, p)
-        shown = "{:10}{auc:7.3f}{:>18}{brier:8.3f}{value_per_1000:16.1f}"
+        row = {"auc": metrics.auc(metrics.questions(y_now, p)), "auc_interval": interval, "auc_lead_interval": lead}
+        row |= {"error": _error(y_now, p, contract), "calibration_error": metrics.calibration_error(y_now, p)}
+        report[name] = row | {"value_per_1000": _value(y_now, p, alone[best], contract, slo.business)}
+        shown = "{:10}{auc:7.3f}{:>18}{error:16.4g}{value_per_1000:16.1f}"
         print(shown.format(name, "{:.3f} to {:.3f}".format(*interval), **report[name]))
     report["slices"] = _slices(rows.select(contract.slices), y_now, model)
     report["gates"] = _gates(report, params.gates, slo.objectives.quality_auc.target)
@@ -53,11 +54,11 @@ def by_month() -> list[dict[str, Any]]:
     split, best = config.params().split, read_json(REPORT)["baseline_feature"]
     found, y, when = load_features()
     past, months, rows = labelled(when < np.datetime64(split.train_until), y), when.astype("datetime64[M]"), []
-    both = {"baseline": _alone(found[best][past], y[past], found[best]), "model": _model(found)}
+    both = {"baseline": _alone(found[best][past], y[past], found[best], config.contract()), "model": _model(found)}
     for month in np.unique(months[when >= np.datetime64(split.evaluate_until)]):
         now = (months == month) & ~np.isnan(y)
         if now.sum() >= 200:
-            scores = {name: metrics.auc(y[now], p[now]) for name, p in both.items()}
+            scores = {name: metrics.auc(metrics.questions(y[now], p[now])) for name, p in both.items()}
             rows.append({"month": str(month), "rows": int(now.sum())} | scores)
     return rows
 
@@ -67,14 +68,16 @@ def _model(found: matrix.Columns) -> np.ndarray:
     return yours_train.predict(model, matrix.encode(found, read_json(LEVELS)))
 
 
-def _alone(past: np.ndarray, y: np.ndarray, now: np.ndarray) -> np.ndarray:
-    """Predict by the past rate of one feature's level or bin: the baseline, and the leak detector."""
+def _alone(past: np.ndarray, y: np.ndarray, now: np.ndarray, contract: config.Contract) -> np.ndarray:
+    """Predict by the past mean of one feature's level or bin: the baseline, and the leak detector."""
     bins = matrix.levels(past) or drift.deciles(past)
-    a, b = drift.assign(past, bins), drift.assign(now, bins)
-    # 20 rows at the mean rate: a rare level must not look certain.
-    size = len(bins) + 2
-    rate = (np.bincount(a, y, size) + 20 * y.mean()) / (np.bincount(a, minlength=size) + 20)
-    return np.asarray(rate[b])
+    a, b, size = drift.assign(past, bins), drift.assign(now, bins), len(bins) + 2
+    several = contract.task == "multiclass"
+    sides = np.eye(len(contract.classes))[y.astype(int)] if several else y[:, None]
+    sums = np.column_stack([np.bincount(a, side, size) for side in sides.T])
+    # 20 rows at the overall mean: a rare level must not look certain.
+    means = (sums + 20 * sides.mean(axis=0)) / (np.bincount(a, minlength=size)[:, None] + 20)
+    return np.asarray(means[b] if several else means[b][:, 0])
 
 
 def _champion(rows: pl.DataFrame) -> dict[str, np.ndarray]:
@@ -89,20 +92,40 @@ def _champion(rows: pl.DataFrame) -> dict[str, np.ndarray]:
         done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True)
         if done.returncode:
             raise config.Problem(f"evaluate: release {release} cannot score: {done.stderr[-200:]}")
-        return {"champion": pl.read_parquet(f"{folder}/scored.parquet")["probability"].to_numpy()}
+        return {"champion": score.read(f"{folder}/scored.parquet")}
 
 
-def _value(y: np.ndarray, p: np.ndarray, business: config.Business) -> float:
-    """Return what 1000 predictions are worth when an alarm is raised wherever it pays."""
-    alarm = p * business.right > (1 - p) * business.wrong
-    return float(1000 * np.mean(alarm * np.where(y == 1, business.right, -business.wrong)))
+def _error(y: np.ndarray, p: np.ndarray, contract: config.Contract) -> float:
+    """Return the Brier score (multiclass: summed over the classes), or the mean absolute error of a number."""
+    if contract.task == "regression":
+        return float(np.abs(p - y).mean())
+    truth = np.eye(p.shape[1])[y.astype(int)] if p.ndim == 2 else y[:, None]
+    return float(((p.reshape(len(y), -1) - truth) ** 2).sum(axis=1).mean())
+
+
+def _value(
+    y: np.ndarray, p: np.ndarray, baseline: np.ndarray, contract: config.Contract, business: config.Business
+) -> float:
+    """Return what 1000 predictions are worth when they are acted upon wherever it pays.
+
+    Binary: an alarm, right or wrong. Multiclass: the likeliest class. A number is right where it is nearer than the
+    baseline's, and is always acted upon.
+    """
+    right, sure = y == 1, p
+    if contract.task == "multiclass":
+        right, sure = p.argmax(axis=1) == y, p.max(axis=1)
+    elif contract.task == "regression":
+        right, sure = np.abs(p - y) < np.abs(baseline - y), (p != baseline).astype(float)
+    acts = sure * business.right > (1 - sure) * business.wrong
+    return float(1000 * np.mean(acts * np.where(right, business.right, -business.wrong)))
 
 
 def _slices(columns: pl.DataFrame, y: np.ndarray, p: np.ndarray) -> dict[str, float]:
     """Return the AUC of each level that has at least 200 rows."""
     levels = [(column, level) for column in columns for level in column.unique(maintain_order=True).drop_nulls()]
     masks = {f"{column.name}={level}": (column == level).fill_null(value=False).to_numpy() for column, level in levels}
-    return {name: metrics.auc(y[mask], p[mask]) for name, mask in masks.items() if mask.sum() >= 200}
+    large = {name: mask for name, mask in masks.items() if mask.sum() >= 200 and len(np.unique(y[mask])) > 1}
+    return {name: metrics.auc(metrics.questions(y[mask], p[mask])) for name, mask in large.items()}
 
 
 def _gates(report: Report, limits: config.Gates, floor: float) -> list[dict[str, Any]]:

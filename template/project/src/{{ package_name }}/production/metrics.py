@@ -1,15 +1,35 @@
-"""How good a set of predictions is, with confidence intervals that respect dependent rows."""
+"""How good a set of predictions is, with confidence intervals that respect dependent rows.
+
+One measure for every task. Binary: the area under the ROC curve (AUC). Multiclass: the mean AUC of each class
+against the rest. Regression: the mean AUC of "is it above this decile?" over the nine deciles of the target.
+0.5 is chance, 1 is perfect, everywhere.
+"""
 
 import numpy as np
 
+Question = tuple[np.ndarray, np.ndarray]  # 0 or 1 per row; the rank of each prediction
 
-def auc(y: np.ndarray, p: np.ndarray, weight: np.ndarray | None = None) -> float:
-    """Return the area under the ROC curve; ties count half; NaN when one class is missing."""
-    _, rank = np.unique(p, return_inverse=True)
-    weight = np.ones(len(y)) if weight is None else weight
-    positive, negative = np.bincount(rank, weight * y), np.bincount(rank, weight * (1 - y))
-    pairs = positive.sum() * negative.sum()
-    return float((positive * (np.cumsum(negative) - negative / 2)).sum() / pairs) if pairs else float("nan")
+
+def questions(y: np.ndarray, p: np.ndarray) -> list[Question]:
+    """Return the yes-or-no questions that the task consists of; `p` is (rows,) or (rows, classes)."""
+    if p.ndim == 2:
+        asked = [(y == code, p[:, code]) for code in range(p.shape[1])]
+    elif len(np.unique(y)) <= 2:
+        asked = [(y == y.max(), p)]
+    else:
+        asked = [(y > cut, p) for cut in np.unique(np.quantile(y, np.linspace(0.1, 0.9, 9)))]
+    return [(yes.astype(float), np.unique(of, return_inverse=True)[1]) for yes, of in asked if 0 < yes.mean() < 1]
+
+
+def auc(asked: list[Question], weight: np.ndarray | None = None) -> float:
+    """Return the mean area under the ROC curve over the questions; ties count half; NaN when none can be answered."""
+    found = []
+    for yes, rank in asked:
+        positive = np.bincount(rank, yes if weight is None else weight * yes)
+        negative = np.bincount(rank, 1 - yes if weight is None else weight * (1 - yes))
+        if pairs := positive.sum() * negative.sum():
+            found.append((positive * (np.cumsum(negative) - negative / 2)).sum() / pairs)
+    return float(np.mean(found)) if found else float("nan")
 
 
 def auc_intervals(y: np.ndarray, ps: list[np.ndarray], blocks: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -19,14 +39,19 @@ def auc_intervals(y: np.ndarray, ps: list[np.ndarray], blocks: np.ndarray, seed:
     rows would give intervals that are too narrow.
     """
     names, block = np.unique(blocks, return_inverse=True)
-    rng = np.random.default_rng(seed)
+    rng, asked = np.random.default_rng(seed), [questions(y, p) for p in ps]
     draws = [np.bincount(rng.integers(len(names), size=len(names)), minlength=len(names)) for _ in range(200)]
-    found = np.array([[auc(y, p, drawn[block]) for p in ps] for drawn in draws])
+    found = np.array([[auc(each, drawn[block]) for each in asked] for drawn in draws])
     ends = (2.5, 97.5)
     return np.nanpercentile(found, ends, axis=0).T, np.nanpercentile(found - found[:, :1], ends, axis=0).T
 
 
 def calibration_error(y: np.ndarray, p: np.ndarray) -> float:
-    """Return the mean gap between predicted and observed rate over ten equally filled bins."""
-    parts = np.array_split(np.argsort(p, kind="stable"), 10)
-    return float(np.mean([abs(p[part].mean() - y[part].mean()) for part in parts if len(part)]))
+    """Return the mean gap between predicted and observed over ten equally filled bins.
+
+    Of the probability (multiclass: of the likeliest class); of a number, in standard deviations of the target.
+    """
+    scale = 1.0 if p.ndim == 2 or len(np.unique(y)) <= 2 else float(np.std(y))
+    right, sure = (p.argmax(axis=1) == y, p.max(axis=1)) if p.ndim == 2 else (y, p)
+    parts = np.array_split(np.argsort(sure, kind="stable"), 10)
+    return float(np.mean([abs(sure[part].mean() - right[part].mean()) for part in parts if len(part)]) / scale)

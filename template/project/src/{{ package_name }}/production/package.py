@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+from polars import selectors
 
 from . import config, releases, score
 from .stages import LEVELS, MODEL, PROFILE, RAW, VALID, write_json
@@ -49,13 +50,14 @@ def package() -> str:
 def _add_golden(root: Path) -> None:
     """Add 50 golden rows: inputs with the answers that are right, asked again before any traffic."""
     contract, split = config.contract(), config.params().split
-    unseen = pl.scan_parquet(VALID).filter(pl.col(contract.time) >= split.train_until).head(20_000).collect()
-    rows = unseen.gather_every(max(unseen.height // 50, 1)).head(50).select(*contract.columns, contract.time)
-    values = rows.with_columns(pl.col(contract.time).dt.to_string("iso")).to_dicts()
-    answers = score.Engine(root).predict(values)
-    if bad := int((~np.isfinite(answers)).sum()):
+    unseen = pl.scan_parquet(VALID).filter(pl.col(contract.clock) >= split.train_until).head(20_000).collect()
+    rows = unseen.gather_every(max(unseen.height // 50, 1)).head(50).select(contract.row)
+    values = rows.with_columns(selectors.datetime().dt.to_string("iso")).to_dicts()
+    engine = score.Engine(root)
+    predictions = engine.predict(values)
+    if bad := int((~np.isfinite(predictions)).sum()):
         raise config.Problem(f"package: the model answers NaN for {bad} of {len(values)} golden rows; see train.py")
-    write_json(root / "model/golden.json", {"rows": values, "probabilities": answers.tolist()})
+    write_json(root / "model/golden.json", {"rows": values, "answers": engine.answers(predictions.tolist())})
 
 
 def _build(root: Path, home: Path, release: str) -> None:

@@ -91,7 +91,7 @@ def _let_in(stable: str, candidate: str, release: str) -> str:
     stack.wait_ready(candidate)
     golden = read_json(releases.source(release) / "model/golden.json")
     answers = json.loads(_get(candidate, "/predict", golden["rows"]))["predictions"]
-    if [answer["probability"] for answer in answers] != golden["probabilities"]:
+    if answers != golden["answers"]:
         return "its golden rows are answered differently than when it was packaged"
     print(f"promote: {release} is ready in {candidate} and answers its golden rows")
     for percent, seconds in zip(policy["steps_percent"], policy["max_seconds"], strict=True):

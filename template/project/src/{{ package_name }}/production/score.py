@@ -15,31 +15,51 @@ class Engine:
     """A model with all that it needs to answer, loaded from a release's source folder."""
 
     def __init__(self, root: Path) -> None:
-        self.contract = config.contract(root)
+        self.contract, business = config.contract(root), config.slo(root).business
+        self.threshold = business.wrong / (business.right + business.wrong)
         self.levels = json.loads((root / "model/levels.json").read_text(encoding="utf-8"))
         self.model = yours_train.load((root / "model/model.txt").read_text(encoding="utf-8"))
-        self.names = [*self.contract.columns, self.contract.time]
 
     def encode(self, rows: list[dict[str, Any]]) -> np.ndarray:
         """Return the model's matrix of the rows, float64 (rows, features)."""
-        values = {name: [row[name] for row in rows] for name in self.names}
+        values = {name: [row[name] for row in rows] for name in self.contract.row}
         return matrix.encode(yours_features.features(matrix.columns(values, self.contract)), self.levels)
 
     def predict(self, rows: list[dict[str, Any]]) -> np.ndarray:
-        """Return the probability of the positive class, float64 (rows,)."""
+        """Return the model's predictions, float64: (rows,), or (rows, classes)."""
         return yours_train.predict(self.model, self.encode(rows))
 
-    def explain(self, rows: list[dict[str, Any]]) -> list[dict[str, float]]:
-        """Return, by feature, the contribution to each row's log-odds; `base` is the start."""
-        found = yours_train.explain(self.model, self.encode(rows)).tolist()
-        return [dict(zip([*self.levels, "base"], row, strict=True)) for row in found]
+    def answers(self, predictions: list[Any]) -> list[dict[str, Any]]:
+        """Return what the service says of each prediction: a value, an alarm where it pays, or the likeliest class."""
+        if self.contract.task == "regression":
+            return [{"value": value} for value in predictions]
+        if self.contract.task == "binary":
+            return [{"probability": p, "alarm": p > self.threshold} for p in predictions]
+        named = [dict(zip(self.contract.classes, row, strict=True)) for row in predictions]
+        return [{"class": max(each, key=each.__getitem__), "probabilities": each} for each in named]
+
+    def explain(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Return, by feature (multiclass: by class and feature), the contributions to the raw score, and its `base`."""
+        names = [*self.levels, "base"]
+        found = yours_train.explain(self.model, self.encode(rows)).reshape(len(rows), -1, len(names)).tolist()
+        each = [[dict(zip(names, part, strict=True)) for part in row] for row in found]
+        several = self.contract.task == "multiclass"
+        return [dict(zip(self.contract.classes, row, strict=True)) if several else row[0] for row in each]
 
 
 def score(rows: str, scored: str, root: Path = Path()) -> None:
-    """Write a Parquet file with one probability per row; `root` is a release's source folder."""
+    """Write a Parquet file with one column, or one per class; `root` is a release's source folder."""
     import polars as pl  # not in the serving image
 
     engine = Engine(root)
-    parts = pl.read_parquet(rows, columns=engine.names).iter_slices(50_000)
+    parts = pl.read_parquet(rows, columns=engine.contract.row).iter_slices(50_000)
     found = np.concatenate([engine.predict(part.to_dicts()) for part in parts])
-    pl.DataFrame({"probability": found}).write_parquet(scored)
+    pl.DataFrame(found.reshape(len(found), -1)).write_parquet(scored)
+
+
+def read(scored: str) -> np.ndarray:
+    """Return the predictions that `score` wrote: (rows,), or (rows, classes)."""
+    import polars as pl  # not in the serving image
+
+    found = pl.read_parquet(scored).to_numpy()
+    return found if found.shape[1] > 1 else found[:, 0]

@@ -35,28 +35,31 @@ logger = logging.getLogger("bentoml.service")
 Answer = dict[str, Any]
 
 
-class Label(msgspec.Struct, forbid_unknown_fields=True):
-    request_id: Annotated[str, Meta(max_length=80)]
-    label: bool
-
-
 def row_type(contract: config.Contract) -> Any:
     """Return the type of one row, from the contract; decoding into it is the input check."""
-    kinds = {name: _kind(column) for name, column in contract.columns.items()} | {contract.time: datetime}
+    kinds = {name: _kind(column) for name, column in contract.columns.items()}
+    kinds |= {contract.time: datetime} if contract.time else {}
     fields = [(f"c{number}", kind) for number, kind in enumerate(kinds.values())]
     names = dict(zip((field for field, _ in fields), kinds, strict=True))
     return msgspec.defstruct("Row", fields, rename=names, forbid_unknown_fields=True)
 
 
 def _kind(column: config.Column) -> Any:
-    kind: Any = bool
+    kind: Any = {"boolean": bool, "datetime": datetime}.get(column.type)
     if column.type == "string":
         kind = Literal[tuple(column.levels)] if column.levels else Annotated[str, Meta(max_length=column.max_length)]
-    elif column.type != "boolean":
+    elif column.type in ("integer", "number"):
         number = int if column.type == "integer" else float
         low, high = (None if bound is None else number(bound) for bound in (column.min, column.max))
         kind = Annotated[number, Meta(ge=low, le=high)]
     return kind | None if column.nulls else kind
+
+
+def label_type(contract: config.Contract) -> Any:
+    """Return the type of one late label."""
+    kinds: dict[str, Any] = {"binary": bool, "regression": float, "multiclass": Literal[tuple(contract.classes or "-")]}
+    fields = [("request_id", Annotated[str, Meta(max_length=80)]), ("label", kinds[contract.task])]
+    return msgspec.defstruct("Label", fields, forbid_unknown_fields=True)
 
 
 class Answers:
@@ -64,17 +67,19 @@ class Answers:
 
     def __init__(self) -> None:
         self.release, self.engine = releases.verify(ROOT), Engine(ROOT)
-        row = row_type(self.engine.contract)
+        contract = self.engine.contract
+        row, label = row_type(contract), label_type(contract)
+        self.times = [name for name, column in contract.columns.items() if column.type == "datetime"]
+        self.times += [contract.time] if contract.time else []
         self.schema, self.fields = msgspec.json.schema(row), row.__struct_fields__
         self.example = msgspec.json.decode((ROOT / "model/golden.json").read_bytes())["rows"][0]
         self.rows = msgspec.json.Decoder(row | Annotated[list[row], BATCH])  # type: ignore[valid-type]
-        self.labels = msgspec.json.Decoder(Label | Annotated[list[Label], BATCH])
+        self.labels = msgspec.json.Decoder(label | Annotated[list[label], BATCH])  # type: ignore[valid-type]
         self.requests = Counter("service_requests_total", "Requests", ["release", "route", "code"])
         self.seconds = Histogram("service_request_seconds", "Time to answer", ["release", "route"], buckets=BUCKETS)
         self.predictions = Counter("service_predictions_total", "Rows answered", ["release"])
         dropped = Counter("service_log_dropped_total", "Rows that the log lost", ["release"]).labels(self.release)
         self.log = PredictionLog(Path(os.environ.get("RUN_DIR", "run")), dropped.inc)
-        self.threshold = SLO.business.wrong / (SLO.business.right + SLO.business.wrong)
 
     async def decode(self, request: Request, decoder: msgspec.json.Decoder[Any]) -> tuple[list[Any], bool]:
         """Return what the body holds, as a list, and whether it was one; refuse what is large or wrong."""
@@ -92,10 +97,12 @@ class Answers:
     async def decode_rows(self, request: Request) -> tuple[list[Answer], bool]:
         """Return rows by the contract's names; times with a zone become UTC."""
         decoded, many = await self.decode(request, self.rows)
-        rows = [dict(zip(self.engine.names, (getattr(row, at) for at in self.fields), strict=True)) for row in decoded]
-        when = self.engine.contract.time
+        names = self.engine.contract.row
+        rows = [dict(zip(names, (getattr(row, at) for at in self.fields), strict=True)) for row in decoded]
         for row in rows:
-            row[when] = row[when].astimezone(UTC).replace(tzinfo=None) if row[when].tzinfo else row[when]
+            for name in self.times:
+                if row[name] and row[name].tzinfo:
+                    row[name] = row[name].astimezone(UTC).replace(tzinfo=None)
         return rows, many
 
 
@@ -105,15 +112,15 @@ async def predict(request: Request, ask: Answers, request_id: str) -> Answer:
     ask.predictions.labels(ask.release).inc(len(rows))
     ids = [f"{request_id}:{number}" if many else request_id for number in range(len(rows))]
     said = {"release": ask.release, "at": time.time()}
-    ask.log.put([{"id": i, "probability": p, "row": row} | said for i, p, row in zip(ids, found, rows, strict=True)])
-    answers = [{"probability": p, "alarm": p > ask.threshold} for p in found]
+    ask.log.put([{"id": i, "prediction": p, "row": row} | said for i, p, row in zip(ids, found, rows, strict=True)])
+    answers = ask.engine.answers(found)
     return {"predictions": answers} if many else answers[0]
 
 
 async def explain(request: Request, ask: Answers, request_id: str) -> Answer:
     rows, many = await ask.decode_rows(request)
     found = ask.engine.explain(rows)
-    return {"log_odds": found if many else found[0]}
+    return {"contributions": found if many else found[0]}
 
 
 async def feedback(request: Request, ask: Answers, request_id: str) -> Answer:

@@ -1,8 +1,7 @@
-"""The three stages that run your code: ingest, featurize, train. Files in, files out."""
+"""Two stages that run your code, featurize and train, and the files through which all stages talk."""
 
 import json
 import os
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -10,51 +9,11 @@ import numpy as np
 import polars as pl
 
 from .. import features as yours_features
-from .. import ingest as yours_ingest
 from .. import train as yours_train
 from . import config, drift, matrix
 
 RAW, VALID, FEATURES = (Path(f"data/{name}.parquet") for name in ("raw", "valid", "features"))
 MODEL, LEVELS, PROFILE = (Path(f"model/{name}") for name in ("model.txt", "levels.json", "profile.json"))
-TORN = (OSError, ValueError, EOFError, zipfile.BadZipFile, pl.exceptions.PolarsError)
-
-
-def ingest(source: str | None = None) -> None:
-    """Read the source into data/raw.parquet; a source that fails leaves the old file as it was."""
-    source, contract = source or config.params().source, config.contract()
-    if not contract.columns:
-        raise config.Problem("contract.yaml: columns is empty; `make contract` proposes them")
-    try:
-        frame = _typed(yours_ingest.ingest(source), contract)
-    except TORN as error:
-        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-        raise config.Problem(f"ingest: {source} cannot be read ({reason}); {RAW} is as it was; mend it") from error
-    if twice := frame.height - frame[contract.id].n_unique():
-        frame = frame.unique(contract.id, keep="first", maintain_order=True)
-        print(f"ingest: {twice} rows came twice and count once")
-    before = pl.scan_parquet(RAW).select(pl.len()).collect().item() if RAW.exists() else 0
-    if frame.height < before:
-        what = f"{source} has {frame.height} rows, {RAW} has {before}: a torn source? {RAW} is as it was"
-        raise config.Problem(f"ingest: {what}; if rows were meant to go, delete it and run again")
-    write(RAW, frame)
-    print(f"ingest: {frame.height} rows, {frame.width} columns from {source}")
-
-
-def _typed(frame: pl.DataFrame, contract: config.Contract) -> pl.DataFrame:
-    """Give id, time and target the types that the contract means, rows in the order of time."""
-    if lost := {contract.id, contract.time, contract.target} - set(frame.columns):
-        raise config.Problem(f"ingest: the source has no column {lost.pop()}; mend contract.yaml")
-    when, target = frame[contract.time], frame[contract.target]
-    if when.dtype == pl.String:
-        when = when.str.to_datetime(time_zone="UTC")
-    if target.dtype != pl.Boolean:
-        if not (target.dtype.is_numeric() and target.drop_nulls().is_in([0, 1]).all()):
-            what = f"target {target.name} must be true or false, or 1 or 0; it holds {target.unique().to_list()[:3]}"
-            raise config.Problem(f"ingest: {what}; make it so in ingest.py")
-        target = target == 1
-    # All times are UTC: a zone is turned to it and dropped.
-    columns = [pl.col(contract.id).cast(pl.String), when.cast(pl.Datetime("us")), target]
-    return frame.with_columns(columns).sort(contract.time, contract.id)
 
 
 def featurize() -> None:
@@ -64,30 +23,32 @@ def featurize() -> None:
         f"feature:{name}": pl.Series(array.tolist() if array.dtype == object else array)
         for name, array in features(frame, contract).items()
     }
-    write(FEATURES, frame.select(contract.id, contract.time, contract.target).with_columns(**found))
+    write(FEATURES, frame.select(contract.key, contract.clock, contract.target).with_columns(**found))
     print(f"featurize: {frame.height} rows, {len(found)} features")
 
 
 def features(frame: pl.DataFrame, contract: config.Contract) -> matrix.Columns:
     """Return your features of a frame of valid rows, along the path that the service takes."""
-    values = frame.select(*contract.columns, contract.time).to_dict(as_series=False)
+    values = frame.select(contract.row).to_dict(as_series=False)
     return yours_features.features(matrix.columns(values, contract))
 
 
 def train() -> None:
     """Train on the rows before split.train_until; write the model, its levels and its profile."""
-    params = config.params()
+    params, contract = config.params(), config.contract()
     found, y, when = load_features()
     past = labelled(when < np.datetime64(params.split.train_until), y)
     levels = {name: matrix.levels(array[past]) for name, array in found.items()}
     x = matrix.encode(found, levels)
-    text = yours_train.train(x[past], y[past], levels, {"seed": params.seed} | params.train, _progress)
+    classes = len(contract.classes) if contract.task == "multiclass" else 1
+    settings = {"objective": contract.task, "num_class": classes, "seed": params.seed} | params.train
+    text = yours_train.train(x[past], y[past], levels, settings, _progress)
     MODEL.parent.mkdir(exist_ok=True)
     MODEL.write_text(text, encoding="utf-8", newline="\n")
     write_json(LEVELS, levels)
     known = when < np.datetime64(params.split.evaluate_until)
     seen = {name: array[known] for name, array in found.items()}
-    seen["probability"] = yours_train.predict(yours_train.load(text), x[known])
+    seen["prediction"] = matrix.outcome(yours_train.predict(yours_train.load(text), x[known]), contract)
     profile = drift.learn(seen, windows(when[known], params.watch.window_days), params.watch)
     write_json(PROFILE, {"trained_until": str(when[past].max()), "columns": profile})
     print(f"train: {past.sum()} rows, {len(levels)} features -> {MODEL}")
@@ -100,8 +61,7 @@ def load_features() -> tuple[matrix.Columns, np.ndarray, np.ndarray]:
         text = frame.schema[column] == pl.String
         array = np.array(frame[column].to_list(), dtype=object) if text else frame[column].to_numpy()
         found[column.removeprefix("feature:")] = array
-    y = frame[contract.target].cast(pl.Float64).fill_null(np.nan).to_numpy()
-    return found, y, frame[contract.time].to_numpy()
+    return found, matrix.targets(frame[contract.target].to_list(), contract), frame[contract.clock].to_numpy()
 
 
 def labelled(rows: np.ndarray, y: np.ndarray) -> np.ndarray:

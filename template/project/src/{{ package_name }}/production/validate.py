@@ -12,6 +12,7 @@ from .stages import RAW, VALID, write, write_json
 QUARANTINE, REPORT = Path("data/quarantine.parquet"), Path("reports/validate.json")
 POLARS: dict[str, Any] = {"integer": pl.Int64, "number": pl.Float64, "boolean": pl.Boolean}
 RULES: dict[str, Any] = {"integer": dy.Integer, "number": dy.Float, "boolean": dy.Bool, "string": dy.String}
+RULES["datetime"] = dy.Datetime
 
 
 def validate() -> None:
@@ -52,10 +53,11 @@ def refuse_columns(raw: pl.DataFrame, contract: config.Contract) -> None:
 
 def split(raw: pl.DataFrame, contract: config.Contract) -> tuple[pl.DataFrame, pl.DataFrame, dict[str, int]]:
     """Return valid rows, broken rows (the first rule they break in `rule`), and counts by rule."""
-    rules = {
-        contract.id: dy.String(primary_key=True),
-        contract.time: dy.Datetime(),
-        contract.target: dy.Bool(nullable=True),
+    told = {"binary": dy.Bool, "multiclass": dy.String, "regression": dy.Float}[contract.task](nullable=True)
+    rules: dict[str, Any] = {
+        contract.key: dy.String(primary_key=True),
+        contract.clock: dy.Datetime(),
+        contract.target: told,
     }
     rules |= {name: _rule(column) for name, column in contract.columns.items()}
     schema: type[dy.Schema] = type("Contract", (dy.Schema,), dict(rules))
@@ -72,6 +74,6 @@ def _rule(column: config.Column) -> Any:
         limits["check"] = {"levels": lambda values: values.is_in(column.levels)}
     elif column.type == "string":
         limits["max_length"] = column.max_length
-    elif column.type != "boolean":
+    elif column.type in ("integer", "number"):
         limits |= {"min": column.min, "max": column.max}
     return RULES[column.type](**limits)

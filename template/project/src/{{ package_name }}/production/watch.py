@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from . import config, drift, metrics, plan, releases
+from . import config, drift, matrix, metrics, plan, releases
 from .stages import features, read_json, windows, write_json
 
 REPORT, METRICS = Path("reports/watch.json"), Path("run/watch.prom")
@@ -22,15 +22,18 @@ def watch(report: bool = False) -> Verdict:
     if rows.is_empty():
         raise config.Problem("watch: no prediction was logged yet; `make up`, and send requests")
     profile = read_json(releases.source(str(releases.stable())) / "model/profile.json")
-    when = rows[contract.time].to_numpy()
+    # Rows without a time of their own have the time at which they were answered.
+    when = rows[contract.time].to_numpy() if contract.time else pl.from_epoch(said["at"], time_unit="s").to_numpy()
+    p = np.array(said["prediction"].to_list())
     now = np.datetime64("now") if params.clock == "wall" else when.max()
-    found = features(rows, contract) | {"probability": said["probability"].to_numpy()}
+    found = features(rows, contract) | {"prediction": matrix.outcome(p, contract)}
     newest = rows.tail(params.watch.window_rows)
     missing = {name: newest[name].null_count() / newest.height - c.nulls for name, c in contract.columns.items()}
     verdict: Verdict = {"rows": rows.height, "now": str(now), "freshness_hours": _hours(now - when.max())}
-    verdict["model_age_days"] = _hours(now - np.datetime64(profile["trained_until"])) / 24
+    since = np.datetime64(profile["trained_until"]) if contract.time else now  # else its age is unknown
+    verdict["model_age_days"] = _hours(now - since) / 24
     verdict |= judge(profile["columns"], found, when, params.watch) | {"missing_excess": missing}
-    verdict |= {"cost_usd_per_1000": _cost(said["at"]), "quality": quality(said, labels, when, params.seed)}
+    verdict |= {"cost_usd_per_1000": _cost(said["at"]), "quality": quality(said, p, labels, when, contract, params.seed)}
     write_json(REPORT, verdict)
     METRICS.parent.mkdir(exist_ok=True)
     METRICS.write_text(_metrics(verdict), encoding="utf-8")
@@ -43,19 +46,18 @@ def watch(report: bool = False) -> Verdict:
 
 
 def read_log(contract: config.Contract) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
-    """Return the rows served, in the order of their time; what was said (id, release, at, probability); late labels."""
-    kinds = {name: pl.String if column.type == "string" else pl.Float64 for name, column in contract.columns.items()}
-    schema: dict[str, Any] = {
-        "id": pl.String,
-        "release": pl.String,
-        "at": pl.Float64,
-        "probability": pl.Float64,
-        "label": pl.Boolean,
-    }
-    schema["row"] = pl.Struct(kinds | {contract.time: pl.Datetime("us")})
+    """Return the rows served, in the order of their time; what was said (id, release, at, prediction); late labels."""
+    text = {"string": pl.String, "datetime": pl.Datetime("us")}
+    kinds: dict[str, Any] = {name: text.get(column.type, pl.Float64) for name, column in contract.columns.items()}
+    kinds |= {contract.time: pl.Datetime("us")} if contract.time else {}
+    label = {"binary": pl.Boolean, "multiclass": pl.String, "regression": pl.Float64}[contract.task]
+    prediction = pl.List(pl.Float64) if contract.task == "multiclass" else pl.Float64
+    schema: dict[str, Any] = {"id": pl.String, "release": pl.String, "at": pl.Float64, "prediction": prediction}
+    schema |= {"label": label, "row": pl.Struct(kinds)}
     parts = [pl.read_ndjson(path, schema=schema) for path in sorted(Path().glob("run/*/predictions-*.jsonl"))]
     entries = pl.concat([pl.DataFrame(schema=schema), *parts])
-    served = entries.filter(pl.col("row").is_not_null()).sort(pl.col("row").struct.field(contract.time))
+    order = pl.col("row").struct.field(contract.time) if contract.time else pl.col("at")
+    served = entries.filter(pl.col("prediction").is_not_null()).sort(order)
     # A label that comes twice counts once: the newest is right.
     labels = entries.drop_nulls("label").sort("at").unique("id", keep="last").select("id", "label")
     return served["row"].struct.unnest(), served.drop("row", "label"), labels
@@ -82,14 +84,23 @@ def judge(profile: drift.Profile, found: dict[str, np.ndarray], when: np.ndarray
     return {"windows": judged, "alarms": list(alarms.values())}
 
 
-def quality(said: pl.DataFrame, labels: pl.DataFrame, when: np.ndarray, seed: int) -> dict[str, float] | None:
+def quality(
+    said: pl.DataFrame,
+    p: np.ndarray,
+    labels: pl.DataFrame,
+    when: np.ndarray,
+    contract: config.Contract,
+    seed: int,
+) -> dict[str, float] | None:
     """Return AUC with its interval on the rows whose label has come, and the share that has."""
-    joined = said.with_columns(day=when.astype("datetime64[D]")).join(labels, on="id", how="inner")
-    y, p = joined["label"].cast(pl.Float64).to_numpy(), joined["probability"].to_numpy()
-    if len(y) < 200 or len(np.unique(y)) < 2:
+    told = said.join(labels, on="id", how="left", maintain_order="left")["label"]
+    y, known = matrix.targets(told.to_list(), contract), told.is_not_null().to_numpy()
+    if known.sum() < 200 or len(np.unique(y[known])) < 2:
         return None
-    ((low, high),), _ = metrics.auc_intervals(y, [p], joined["day"].to_numpy(), seed)
-    return {"auc": metrics.auc(y, p), "auc_low": low, "auc_high": high, "label_share": joined.height / said.height}
+    y, p, days = y[known], p[known], when[known].astype("datetime64[D]")
+    ((low, high),), _ = metrics.auc_intervals(y, [p], days, seed)
+    score = metrics.auc(metrics.questions(y, p))
+    return {"auc": score, "auc_low": low, "auc_high": high, "label_share": float(known.mean())}
 
 
 def _hours(span: np.timedelta64) -> float:

@@ -24,6 +24,10 @@ LIVE, OFFLINE = FAULTS["live"], FAULTS["offline"]  # name: facts
 Found = TypeVar("Found")
 
 
+class DoesNotApply(Exception):
+    """The data or the contract leaves no room for a fault; the message says why."""
+
+
 class Alarm(NamedTuple):
     """What a detector said, how many seconds after the injection, and how the fault was answered."""
 
@@ -43,7 +47,7 @@ def copy_repo(root: Path) -> None:
 @contextlib.contextmanager
 def scratch() -> Iterator[Path]:
     """Yield a temporary copy of the repo, to break; rows of the live period stay out of its data."""
-    before = pl.col(config.contract().time) < config.params().split.evaluate_until
+    before = pl.col(config.contract().clock) < config.params().split.evaluate_until
     with tempfile.TemporaryDirectory(prefix="rehearse-") as folder:
         root = Path(folder)
         copy_repo(root)

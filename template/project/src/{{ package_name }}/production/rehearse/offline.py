@@ -11,7 +11,7 @@ import polars as pl
 
 from .. import config, releases
 from ..stages import FEATURES, RAW
-from .lab import OFFLINE, Alarm, refusal, scratch
+from .lab import OFFLINE, Alarm, DoesNotApply, refusal, scratch
 
 
 def run(name: str, broken: bool) -> Alarm | None:
@@ -32,16 +32,22 @@ def missing_column(root: Path) -> str:
 
 
 def unit_error(root: Path) -> str:
-    columns = config.contract().columns
-    column = [name for name, c in columns.items() if c.type in ("number", "integer") and c.max and not c.nulls][-1]
+    columns = config.contract().columns.items()
+    known = [(c.nulls == 0, name) for name, c in columns if c.type in ("number", "integer") and c.max and c.max > 0]
+    if not known:
+        raise DoesNotApply("no column is a number")
+    _, column = max(known)
     _change(root / RAW, column, pl.col(column) * 1000)
     return f"{column}|max"
 
 
 def null_burst(root: Path) -> str:
-    column = next(name for name, c in config.contract().columns.items() if 0 < c.nulls < 0.4)
+    shares = {name: c.nulls for name, c in config.contract().columns.items() if c.nulls < 0.4}
+    if not shares:
+        raise DoesNotApply("each column may miss more than that")
+    column = max(shares, key=lambda name: shares[name])
     _change(root / RAW, column, pl.when(pl.int_range(pl.len()) % 5 > 1).then(pl.col(column)))
-    return f"of {column} is missing"
+    return f"of {column} is missing" if shares[column] else f"{column}|nullability"
 
 
 def torn_file(root: Path) -> str:
@@ -53,13 +59,15 @@ def torn_file(root: Path) -> str:
 
 
 def label_leak(root: Path) -> str:
-    _change(root / FEATURES, "feature:leaked", pl.col(config.contract().target).cast(pl.Float64))
+    target = pl.col(config.contract().target)
+    leak = target if config.contract().task == "multiclass" else target.cast(pl.Float64)
+    _change(root / FEATURES, "feature:leaked", leak)
     return "gate leakage: leaked"
 
 
 def worse_candidate(root: Path) -> str:
     """Give three of four training labels to some other row."""
-    label, past = config.contract().target, pl.col(config.contract().time) < config.params().split.train_until
+    label, past = config.contract().target, pl.col(config.contract().clock) < config.params().split.train_until
     mixed = pl.when(past & (pl.int_range(pl.len()) % 4 > 0)).then(pl.col(label).shuffle(seed=1))
     _change(root / FEATURES, label, mixed.otherwise(pl.col(label)))
     return "gate champion"

@@ -5,20 +5,29 @@ import contextlib
 import itertools
 import threading
 import time
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import aiohttp
 import numpy as np
 import polars as pl
+from polars import selectors
 
 from .. import config, drift, stack
 from ..stages import VALID, windows, write_json
 
+ISO = selectors.datetime().dt.to_string("iso")
 SIZES = [1, 1, 1, 1, 1, 16]  # rows per request, in turn: single answers and small batches
 LABELLED, LABEL_DELAY = 0.85, 400  # the share of rows that ever get a label; so many requests later
-Request = list[tuple[dict[str, Any], bool | None]]  # rows and their labels, None where none will come
+
+
+class Request(NamedTuple):
+    """Rows that are asked together, the time of the first, and their labels: None where none will come."""
+
+    time: datetime
+    rows: list[dict[str, Any]]
+    labels: list[Any]
 
 
 class Sent(NamedTuple):
@@ -41,10 +50,11 @@ class Traffic(threading.Thread):
 
     def __init__(self) -> None:
         super().__init__(daemon=True)
-        self.rate, self.sent, self._next = config.slo().peak_rps, list[Sent](), 0
-        self._time, self._requests, self._over = config.contract().time, requests(), False
+        self.rate, self.sent, self.planted = config.slo().peak_rps, list[Sent](), dict[str, Any]()
+        self._clock, self._next, self._over = config.contract().time, 0, False
+        self._requests = requests()
         # The load test sends the same rows.
-        write_json(Path("run/payloads.json"), [request[0][0] for request in self._requests[:500]])
+        write_json(Path("run/payloads.json"), [request.rows[0] for request in self._requests[:500]])
 
     def run(self) -> None:
         asyncio.run(self._replay())
@@ -54,17 +64,24 @@ class Traffic(threading.Thread):
         self.join(timeout=15)
 
     def event_time(self) -> datetime:
-        """Return how far the replay has come, in the time of the data."""
-        return datetime.fromisoformat(self._request(self._next)[0][0][self._time])
+        """Return how far the replay has come, in the time of the data; in that of the clock where it has none."""
+        return self._request(self._next).time if self._clock else datetime.now()
 
     def since(self, start: float) -> list[Sent]:
         """Return the requests that left since a moment and were answered or lost."""
         return [sent for sent in list(self.sent) if sent.at >= start]
 
     def _request(self, number: int) -> Request:
-        """Return a request by its number; when the data is at its end, the last hundred repeat."""
-        last = self._requests[-100:]
-        return self._requests[number] if number < len(self._requests) else last[number % len(last)]
+        """Return a request by its number; when the data is at its end, it begins again, later."""
+        lap, place = divmod(number, len(self._requests))
+        request, first, last = (self._requests[each] for each in (place, 0, -1))
+        if not (lap or self.planted):
+            return request
+        later = lap * (last.time - first.time + timedelta(hours=1))
+        rows = [row | self.planted for row in request.rows]
+        for row in rows:
+            row |= {self._clock: (datetime.fromisoformat(row[self._clock]) + later).isoformat()} if self._clock else {}
+        return Request(request.time + later, rows, request.labels)
 
     async def _replay(self) -> None:
         tasks, start, url = set[asyncio.Task[None]](), time.monotonic(), f"http://127.0.0.1:{stack.port('proxy')}"
@@ -77,13 +94,13 @@ class Traffic(threading.Thread):
             await asyncio.gather(*tasks)
 
     async def _send(self, session: aiohttp.ClientSession, number: int) -> None:
-        rows, start, status, release = [row for row, _ in self._request(number)], time.time(), 0, ""
+        event_time, rows, _ = self._request(number)
+        start, status, release = time.time(), 0, ""
         with contextlib.suppress(aiohttp.ClientError, TimeoutError):
             body, name = rows if len(rows) > 1 else rows[0], {"X-Request-Id": f"r{number}"}
             async with session.post("/predict", json=body, headers=name) as answer:
                 await answer.read()
                 status, release = answer.status, answer.headers.get("X-Release", "")
-        event_time = datetime.fromisoformat(rows[0][self._time])
         self.sent.append(Sent(start, status, time.time() - start, release, event_time))
         if number >= LABEL_DELAY and (known := self._labels(number - LABEL_DELAY)):
             with contextlib.suppress(aiohttp.ClientError, TimeoutError):
@@ -91,7 +108,7 @@ class Traffic(threading.Thread):
 
     def _labels(self, number: int) -> list[dict[str, Any]]:
         """Return the labels of a request's rows, by the ids under which they were predicted."""
-        labels = [label for _, label in self._request(number)]
+        labels = self._request(number).labels
         ids = [f"r{number}:{k}" for k in range(len(labels))] if len(labels) > 1 else [f"r{number}"]
         return [{"request_id": i, "label": y} for i, y in zip(ids, labels, strict=True) if y is not None]
 
@@ -99,15 +116,17 @@ class Traffic(threading.Thread):
 def requests() -> list[Request]:
     """Return the live rows, thinned to what watch needs per window, cut into requests."""
     contract, params, sizes = config.contract(), config.params(), itertools.cycle(SIZES)
-    live = pl.scan_parquet(VALID).filter(pl.col(contract.time) >= params.split.evaluate_until)
-    frame = live.select(contract.time, contract.target, *contract.columns).collect()
-    number = windows(frame[contract.time].to_numpy(), params.watch.window_days)
-    kept = [drift.thin(np.flatnonzero(number == w), params.watch.window_rows) for w in np.unique(number)]
-    frame = frame[np.concatenate(kept)].with_columns(pl.col(contract.time).dt.to_string("iso"))
+    live = pl.scan_parquet(VALID).filter(pl.col(contract.clock) >= params.split.evaluate_until)
+    frame = live.select(contract.target, *{contract.clock: 0, **dict.fromkeys(contract.row)}).collect()
+    times = frame[contract.clock].to_numpy()
+    number = windows(times, params.watch.window_days)
+    kept = np.concatenate([drift.thin(np.flatnonzero(number == w), params.watch.window_rows) for w in np.unique(number)])
+    frame, when = frame[kept], frame[contract.clock][kept].to_list()
     told = np.random.default_rng(params.seed).random(frame.height) < LABELLED
     labels = [label if comes else None for label, comes in zip(frame[contract.target], told, strict=True)]
-    rows = zip(frame.drop(contract.target).to_dicts(), labels, strict=True)
-    found = []
-    while request := list(itertools.islice(rows, next(sizes))):
-        found.append(request)
+    rows, found, start = frame.select(contract.row).with_columns(ISO).to_dicts(), [], 0
+    while start < len(rows):
+        end = start + next(sizes)
+        found.append(Request(when[start], rows[start:end], labels[start:end]))
+        start = end
     return found

@@ -1,0 +1,103 @@
+"""Read your rows, give them the types that the contract means, and keep the old file when a source fails."""
+
+import re
+import zipfile
+from datetime import datetime
+
+import numpy as np
+import polars as pl
+
+from .. import ingest as yours
+from . import config
+from .stages import RAW, write
+
+TORN = (OSError, ValueError, EOFError, zipfile.BadZipFile, pl.exceptions.PolarsError)
+
+
+def ingest(source: str | None = None) -> None:
+    """Read the source into data/raw.parquet; a source that fails leaves the old file as it was."""
+    source, contract = source or config.params().source, config.contract()
+    if not contract.columns:
+        raise config.Problem("contract.yaml: columns is empty; `make contract` proposes them")
+    frame = typed(read(source), contract)
+    if twice := frame.height - frame[contract.key].n_unique():
+        frame = frame.unique(contract.key, keep="first", maintain_order=True)
+        print(f"ingest: {twice} rows came twice and count once")
+    before = pl.scan_parquet(RAW).select(pl.len()).collect().item() if RAW.exists() else 0
+    if frame.height < before:
+        what = f"{source} has {frame.height} rows, {RAW} has {before}: a torn source? {RAW} is as it was"
+        raise config.Problem(f"ingest: {what}; if rows were meant to go, delete it and run again")
+    write(RAW, frame)
+    print(f"ingest: {frame.height} rows, {frame.width} columns from {source}")
+
+
+def read(source: str) -> pl.DataFrame:
+    """Return the rows that your `ingest` reads; a source that fails is one line."""
+    try:
+        return yours.ingest(source)
+    except TORN as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        raise config.Problem(f"ingest: {source} cannot be read ({reason}); {RAW} is as it was; mend it") from error
+
+
+def typed(frame: pl.DataFrame, contract: config.Contract) -> pl.DataFrame:
+    """Return the rows in the order of time, with id, time, target, dates and units as the contract means them."""
+    if lost := {contract.id, contract.time, contract.target} - {None, *frame.columns}:
+        raise config.Problem(f"ingest: the source has no column {lost.pop()}; mend contract.yaml")
+    if not contract.id:
+        frame = frame.with_row_index(contract.key)
+    if not contract.time:
+        # A row keeps its place when rows come after it: the split by time is then a split by chance.
+        days = pl.Series(np.random.default_rng(1).random(frame.height) * 365 * 86400)
+        frame = frame.with_columns((datetime(2000, 1, 1) + pl.duration(seconds=days)).alias(contract.clock))
+    made = [pl.col(contract.key).cast(pl.String), times(frame[contract.clock]), _target(frame, contract)]
+    for name, column in contract.columns.items():
+        if column.type == "datetime" and name in frame.columns:
+            made.append(times(frame[name]))
+        elif column.unit and frame.schema.get(name) == pl.String:
+            made.append(numbers(frame[name], column.unit))
+    return frame.with_columns(made).sort(contract.clock, contract.key)
+
+
+def times(values: pl.Series) -> pl.Series:
+    """Return UTC times without a zone, from times, dates, text, years or seconds since 1970; null where none."""
+    if values.dtype == pl.String:
+        found = values.str.strip_chars().str.to_datetime(strict=False, time_zone="UTC")
+        if found.null_count() > values.null_count() + 0.02 * len(values):  # the format was guessed by the first row
+            for form in ("%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%Y-%m", "%b %d %Y", "%d.%m.%Y %H:%M", "%m/%d/%Y %H:%M"):
+                other = values.str.strip_chars().str.to_datetime(form, strict=False, time_zone="UTC")
+                found = other if other.null_count() < found.null_count() else found
+        values = found
+    elif values.dtype.is_numeric():
+        top = float(values.max() or 0)  # type: ignore[arg-type]
+        as_years = pl.datetime(values.cast(pl.Int32), 1, 1) if top < 3000 else None
+        as_seconds = pl.from_epoch(values.cast(pl.Int64), time_unit="s" if top < 1e11 else "ms")
+        values = as_seconds if as_years is None else pl.select(as_years).to_series().alias(values.name)
+    return values.cast(pl.Datetime("us"))
+
+
+def numbers(values: pl.Series, unit: str) -> pl.Series:
+    """Return text such as "1,200 kg" or "$ 5" as numbers; null where it is none."""
+    bare = values.str.strip_chars().str.replace(f"^{re.escape(unit)}|{re.escape(unit)}$", "").str.strip_chars()
+    return bare.str.replace_all(",", "").cast(pl.Float64, strict=False)
+
+
+def _target(frame: pl.DataFrame, contract: config.Contract) -> pl.Series:
+    """Return the target as bool (binary), text (multiclass) or number (regression)."""
+    target = frame[contract.target]
+    if contract.classes:
+        named = target.cast(pl.Int64) if target.dtype == pl.Boolean else target
+        text = named.cast(pl.String)
+        if unknown := sorted(set(text.drop_nulls().unique()) - set(contract.classes)):
+            what = f"target {target.name} holds {unknown[0]}, which is not among classes"
+            raise config.Problem(f"ingest: {what}; add it in contract.yaml, or mend the source")
+        return text if contract.task == "multiclass" else (text == contract.classes[-1]).alias(target.name)
+    if contract.task == "regression" and target.dtype.is_numeric():
+        return target.cast(pl.Float64)
+    if contract.task == "binary" and target.dtype == pl.Boolean:
+        return target
+    if contract.task == "binary" and target.dtype.is_numeric() and target.drop_nulls().is_in([0, 1]).all():
+        return target == 1
+    shown = ", ".join(map(str, target.drop_nulls().unique().head(3)))
+    what = f"target {target.name} does not fit the task {contract.task}; it holds {shown}"
+    raise config.Problem(f"ingest: {what}; see task and classes in contract.yaml")
