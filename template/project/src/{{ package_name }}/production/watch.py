@@ -2,6 +2,7 @@
 
 import json
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,9 @@ import numpy as np
 import polars as pl
 
 from . import config, drift, matrix, metrics, plan, releases
-from .stages import features, read_json, windows, write_json
+from .stages import features, load_features, read_json, windows, write_json
 
-REPORT, METRICS = Path("reports/watch.json"), Path("run/watch.prom")
+REPORT, PAGE, METRICS = Path("reports/watch.json"), Path("reports/drift.html"), Path("run/watch.prom")
 Verdict = dict[str, Any]
 
 
@@ -38,7 +39,7 @@ def watch(report: bool = False) -> Verdict:
     METRICS.parent.mkdir(exist_ok=True)
     METRICS.write_text(_metrics(verdict), encoding="utf-8")
     if report:
-        _draw(found, windows(when, params.watch.window_days))
+        _draw(found, windows(when, params.watch.window_days), params)
     alarms = ", ".join(f"{a['column']} since {a['since'][:10]}" for a in verdict["alarms"])
     told = "AUC {auc:.3f} ({auc_low:.3f} to {auc_high:.3f})".format(**verdict["quality"]) if verdict["quality"] else ""
     print(f"watch: {rows.height} rows; drift: {alarms or 'none'}; {told or 'too few labels'}")
@@ -129,11 +130,23 @@ def _label(column: str) -> str:
     return f"{{column={json.dumps(column, ensure_ascii=False)}}}"
 
 
-def _draw(found: dict[str, np.ndarray], number: np.ndarray) -> None:
-    """Let Evidently draw the newest window against the first; the verdict is not its business."""
+def _draw(found: dict[str, np.ndarray], number: np.ndarray, params: config.Params) -> None:
+    """Let Evidently draw the newest window against the training data; the verdict is not its business."""
     from evidently import Report  # takes seconds
     from evidently.presets import DataDriftPreset
 
-    frame = pl.DataFrame({name: array.tolist() for name, array in found.items()}).to_pandas()
-    run = Report([DataDriftPreset()]).run(frame[number == number.max()], frame[number == number.min()])
-    run.save_html("reports/drift.html")
+    past, _, when = load_features()
+    rows = drift.thin(np.flatnonzero(when < np.datetime64(params.split.evaluate_until)), 5 * params.watch.window_rows)
+    reference = pl.DataFrame({name: array[rows].tolist() for name, array in past.items()})
+    current = pl.DataFrame({name: found[name][number == number.max()].tolist() for name in past})
+    some = [name for name in past if _known(reference[name]) and _known(current[name])]  # it stops at an empty column
+    with warnings.catch_warnings(action="ignore"):  # it divides by zero where a column has one value
+        Report([DataDriftPreset()]).run(current[some].to_pandas(), reference[some].to_pandas()).save_html(str(PAGE))
+
+
+def _known(values: pl.Series) -> bool:
+    return (
+        values.fill_nan(None).null_count() < len(values)
+        if values.dtype.is_float()
+        else values.null_count() < len(values)
+    )
