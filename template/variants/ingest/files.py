@@ -1,35 +1,75 @@
 """Read the raw rows: CSV or Parquet, one file or a folder of them.
 
+A CSV may have any usual delimiter and encoding, and decimal commas: that is found out from its beginning.
 Replace the body of `ingest` with your own source; keep its signature.
 """
 
+import codecs
+import csv
+import io
+import re
 from pathlib import Path
 
 import polars as pl
 
-KINDS = (".csv", ".tsv", ".parquet")
+KINDS = (".csv", ".tsv", ".txt", ".parquet")
+MISSING = ["", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "?", "-"]
 
 
-def ingest(source: str) -> pl.DataFrame:
-    """Return the rows of every file, in the order of their names.
+def ingest(source: str) -> pl.LazyFrame:
+    """Return the rows of every file, in the order of their names; they are read when they are asked for.
 
-    `source` is a file or a folder. Raises OSError or a Polars error when a file is missing or
+    `source` is a file or a folder. Raises OSError, ValueError or a Polars error when a file is missing or
     torn; nothing is written here.
     """
-    return pl.concat([_read(path) for path in files(source)], how="vertical_relaxed")
+    return pl.concat([_scan(path) for path in files(source)], how="vertical_relaxed")
 
 
 def files(source: str) -> list[Path]:
     """Return the files that `ingest` reads."""
     path = Path(source)
-    found = [path] if path.is_file() else sorted(p for p in path.glob("*") if p.suffix in KINDS)
+    found = [path] if path.is_file() else sorted(p for p in path.glob("*") if p.suffix.lower() in KINDS)
     if not found:
         raise FileNotFoundError(f"{source}: no file that ends in {', '.join(KINDS)}")
     return found
 
 
-def _read(path: Path) -> pl.DataFrame:
-    if path.suffix == ".parquet":
-        return pl.read_parquet(path)
-    separator = "\t" if path.suffix == ".tsv" else ","
-    return pl.read_csv(path, separator=separator, infer_schema_length=None, try_parse_dates=True)
+def _scan(path: Path) -> pl.LazyFrame:
+    if path.suffix.lower() == ".parquet":
+        return pl.scan_parquet(path)
+    encoding = _encoding(path)
+    with path.open(encoding=encoding, newline="") as file:
+        lines = [line for line in (file.readline() for _ in range(200)) if line.strip()]
+    if not lines:
+        raise ValueError(f"{path.name} is empty")
+    rows = {mark: list(csv.reader(lines, delimiter=mark)) for mark in ",;\t|"}
+    # The delimiter that cuts most lines into as many fields as the first one, and into the most.
+    even = {mark: sum(len(row) == len(found[0]) for row in found) for mark, found in rows.items()}
+    mark = max(rows, key=lambda mark: (len(rows[mark][0]) > 1, even[mark], len(rows[mark][0])))
+    if twice := {name for name in rows[mark][0] if rows[mark][0].count(name) > 1}:
+        raise ValueError(f"{path.name}: two columns are named {sorted(twice)[0]!r}; rename one")
+    fields = [field for row in rows[mark][1:] for field in row]
+    commas, points = (sum(bool(re.fullmatch(rf"-?\d+{sign}\d+", f)) for f in fields) for sign in (",", r"\."))
+    data = path if encoding == "utf-8-sig" else io.BytesIO(path.read_text(encoding).encode())
+    return pl.scan_csv(
+        data,
+        separator=mark,
+        decimal_comma=mark != "," and commas > points,
+        null_values=MISSING,
+        infer_schema_length=None,
+        try_parse_dates=True,
+    )
+
+
+def _encoding(path: Path) -> str:
+    """Return UTF-8 if all of the file is, UTF-16 if it says so, else the Windows encoding of western Europe."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    with path.open("rb") as file:
+        if file.peek(2)[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+            return "utf-16"
+        try:
+            while part := file.read(1 << 24):
+                decoder.decode(part)
+        except UnicodeDecodeError:
+            return "cp1252"
+    return "utf-8-sig"

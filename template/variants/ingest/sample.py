@@ -16,7 +16,7 @@ LATE_MINUTES = 15
 HOUR_UTC = pl.col("time_hour").str.to_datetime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def ingest(source: str) -> pl.DataFrame:
+def ingest(source: str) -> pl.LazyFrame:
     """Return one row per flight, ordered by planned departure.
 
     `source` is a folder with flights.csv.zip, weather.csv and planes.csv, or the name of an
@@ -40,6 +40,7 @@ def ingest(source: str) -> pl.DataFrame:
             flight_id=pl.concat_str("carrier", "flight", "origin", "scheduled_at", separator="-"),
         )
         .sort("scheduled_at", "flight_id")
+        .lazy()
     )
 
 

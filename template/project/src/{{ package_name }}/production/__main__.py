@@ -8,12 +8,23 @@ from .config import Problem
 
 # Where each verb lives. A module is imported when its verb is called: `plan` runs where little is installed.
 VERBS = {
-    **dict.fromkeys(("ingest", "featurize", "train"), "stages"),
+    **dict.fromkeys(("featurize", "train"), "stages"),
     **dict.fromkeys(("up", "down", "status"), "stack"),
     **dict.fromkeys(("promote", "rollback"), "release"),
     **{
         verb: verb
-        for verb in ("contract", "validate", "evaluate", "package", "plan", "monitor", "load", "watch", "score")
+        for verb in (
+            "contract",
+            "ingest",
+            "validate",
+            "evaluate",
+            "package",
+            "plan",
+            "monitor",
+            "load",
+            "watch",
+            "score",
+        )
     },
     "rehearse": "rehearse.run",
 }
@@ -24,6 +35,7 @@ def main() -> int:
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     known = {verb: verbs.add_parser(verb) for verb in VERBS}
     known["ingest"].add_argument("--source")
+    known["contract"].add_argument("--json", action="store_true")
     known["plan"].add_argument("--check", action="store_true")
     known["plan"].add_argument("--json", action="store_true")
     known["promote"].add_argument("release", nargs="?")

@@ -66,6 +66,11 @@ class Contract(Strict):
         return self.time or "_when"
 
     @property
+    def several(self) -> int:
+        """The number of classes of a multiclass task, else 0."""
+        return len(self.classes) if self.task == "multiclass" else 0
+
+    @property
     def row(self) -> list[str]:
         """The columns of a request."""
         return [*self.columns, self.time] if self.time else [*self.columns]

@@ -1,68 +1,68 @@
-"""Propose contract.yaml and the time-ordered split from the data itself: `make contract`."""
+"""Propose contract.yaml, the split and the windows of drift from the data itself: `make contract`."""
 
+import json
 import re
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import yaml
 
-from .. import ingest as yours_ingest
-from . import config
+from .. import ingest as yours
+from . import config, infer
 
-LEVELS, ROOM = 10, 0.5  # text of at most so many values is a closed list; a range is this much wider than what was seen
+HEAD = """\
+# What the data must look like. One file, read by ingest, validate, train, service and watch.
+# type: string | integer | number | boolean | datetime. nulls: the largest share that may be missing (0 if absent).
+"""
 
 
-def contract() -> None:
-    """Rewrite `columns` in contract.yaml and `split` in params.yaml; the rest stays as it is."""
-    found, source = config.contract(), config.params().source
+def contract(json: bool = False) -> None:
+    """Rewrite contract.yaml, and the split, the windows and the model's size in params.yaml."""
+    old, params = config.contract(), config.params()
     try:
-        frame = yours_ingest.ingest(source)
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise config.Problem(f"contract: {source} cannot be read ({error}); see `source` in params.yaml") from None
-    for role, name in [("id", found.id), ("time", found.time), ("target", found.target)]:
-        if name not in frame.columns:
-            there = ", ".join(frame.columns[:12])
-            raise config.Problem(f"contract.yaml: {role}: no column {name} in {source}; it has {there}")
-    known = {found.id, found.time, found.target, *found.not_features}
-    columns = {name: _propose(frame[name]) for name in frame.columns if name not in known}
-    flow: dict[str, Any] = {"default_flow_style": True, "allow_unicode": True, "sort_keys": False, "width": 10**6}
-    lines = [f"  {yaml.safe_dump({name: c}, **flow).strip()[1:-1]}\n" for name, c in columns.items() if c]
-    _rewrite(Path("contract.yaml"), r"(?ms)^columns:.*", "columns:\n" + "".join(lines))
-    when = frame[found.time]
-    when = (
-        (when.str.to_datetime(strict=False) if when.dtype == pl.String else when).cast(pl.Datetime("us")).drop_nulls()
-    )
-    if len(when) < 0.98 * frame.height:
-        raise config.Problem(f"contract.yaml: time: {found.time} does not parse as a time")
-    for key, share in (("train_until", 0.6), ("evaluate_until", 0.8)):
-        cut = when.quantile(share, "nearest")
-        _rewrite(Path("params.yaml"), rf"(?m)^  {key}:.*$", f'  {key}: "{cut:%Y-%m-%d %H:%M:%S}"')
-    left_out = ", ".join(sorted(name for name, c in columns.items() if not c))
-    print(f"contract: {len(lines)} columns from {frame.height} rows; read contract.yaml")
-    print(f"contract: left out, one value or none: {left_out or 'nothing'}")
+        found = infer.propose(yours.ingest(params.source), old.target, old.time, old.id)
+    except (OSError, ValueError, pl.exceptions.PolarsError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise config.Problem(
+            f"contract: {params.source} cannot be read ({reason}); see source in params.yaml"
+        ) from None
+    Path("contract.yaml").write_text(text(found, old), encoding="utf-8")
+    settings = Path("params.yaml").read_text(encoding="utf-8")
+    for key, value in {**found.split, **found.watch, **found.train}.items():
+        shown = f'"{value}"' if isinstance(value, str) else f"{value:g}"
+        settings = re.sub(rf"(?m)^  {key}: (\"[^\"]*\"|[^ #\n]*)", f"  {key}: {shown}", settings, count=1)
+    Path("params.yaml").write_text(settings, encoding="utf-8")
+    print(told(found, json))
 
 
-def _propose(values: pl.Series) -> dict[str, Any] | None:
-    """Return the rules of one column, None when it can say nothing."""
-    some = values.drop_nulls()
-    if some.n_unique() < 2:
-        return None
-    nulls = round(min(1.0, 2 * values.null_count() / len(values) + 0.01), 2)
-    missing = {"nulls": nulls} if values.null_count() else {}
-    if values.dtype == pl.Boolean:
-        return {"type": "boolean"} | missing
-    if values.dtype.is_numeric():
-        low, high = float(some.min()), float(some.max())  # type: ignore[arg-type]
-        room = ROOM * (high - low)
-        limits = {"min": low - room if low < 0 else max(low - room, 0.0), "max": high + room}
-        kind = "integer" if values.dtype.is_integer() else "number"
-        return {"type": kind} | {name: float(f"{limit:.4g}") for name, limit in limits.items()} | missing
-    text = some.cast(pl.String)
-    if text.n_unique() <= LEVELS:
-        return {"type": "string", "levels": sorted(text.unique())} | missing
-    return {"type": "string", "max_length": 2 * int(text.str.len_chars().max() or 1)} | missing  # type: ignore[arg-type]
+def text(found: infer.Proposal, old: config.Contract) -> str:
+    """Return contract.yaml."""
+    head = {"dataset": old.dataset, "version": old.version, "task": found.task, "id": found.id, "time": found.time}
+    head |= {"target": found.target} | ({"classes": found.classes} if found.classes else {})
+    head |= {"unlabelled": found.unlabelled, "quarantine": old.quarantine, "slices": _slices(found)}
+    lines = [HEAD, *(f"# {note}\n" for note in found.notes), *(_flow({key: value}) for key, value in head.items())]
+    lines += ["\ncolumns:\n", *(f"  {_flow({name: rules})}" for name, rules in found.columns.items())]
+    left_out = [f"  {_flow({name: why})}" for name, why in found.not_features.items()]
+    return "".join([*lines, *(["\nnot_features: # in the source, and left out\n", *left_out] if left_out else [])])
 
 
-def _rewrite(path: Path, pattern: str, text: str) -> None:
-    path.write_text(re.sub(pattern, lambda _: text, path.read_text(encoding="utf-8"), count=1), encoding="utf-8")
+def told(found: infer.Proposal, as_json: bool) -> str:
+    """Return the proposal for a person, or as JSON."""
+    if as_json:
+        return json.dumps(asdict(found), ensure_ascii=False)
+    lines = [f"{found.task} task on {found.rows} rows, {len(found.columns)} columns; read contract.yaml", *found.notes]
+    lines += [f"left out {name}: {why}" for name, why in found.not_features.items()]
+    return "\n".join(f"contract: {line}" for line in lines)
+
+
+def _slices(found: infer.Proposal) -> list[str]:
+    """Quality is promised for each level of the closed lists of at most five."""
+    return [name for name, rules in found.columns.items() if 0 < len(rules.get("levels", [])) <= 5][:3]
+
+
+def _flow(data: dict[str, Any]) -> str:
+    """Return one line of YAML, whatever the names hold."""
+    dumped = yaml.safe_dump(data, default_flow_style=True, allow_unicode=True, sort_keys=False, width=10**9)
+    return str(dumped).strip()[1:-1] + "\n"

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from .. import train as yours_train
-from . import config, drift, matrix, metrics, releases, score
+from . import config, matrix, metrics, releases, score
 from .stages import LEVELS, MODEL, VALID, labelled, load_features, read_json, write_json
 
 REPORT = Path("reports/evaluate.json")
@@ -25,7 +25,7 @@ def evaluate() -> None:
     start, end = np.datetime64(params.split.train_until), np.datetime64(params.split.evaluate_until)
     past, now = labelled(when < start, y), labelled((when >= start) & (when < end), y)
     rows, y_now, days = pl.read_parquet(VALID).filter(pl.Series(now)), y[now], when[now].astype("datetime64[D]")
-    alone = {name: _alone(array[past], y[past], array[now], contract) for name, array in found.items()}
+    alone = {name: metrics.alone(array[past], y[past], array[now], contract.several) for name, array in found.items()}
     scores = {name: metrics.auc(metrics.questions(y_now, p)) for name, p in alone.items()}
     best = max(scores, key=lambda name: scores[name])
     model = _model({name: array[now] for name, array in found.items()})
@@ -54,7 +54,10 @@ def by_month() -> list[dict[str, Any]]:
     split, best = config.params().split, read_json(REPORT)["baseline_feature"]
     found, y, when = load_features()
     past, months, rows = labelled(when < np.datetime64(split.train_until), y), when.astype("datetime64[M]"), []
-    both = {"baseline": _alone(found[best][past], y[past], found[best], config.contract()), "model": _model(found)}
+    both = {
+        "baseline": metrics.alone(found[best][past], y[past], found[best], config.contract().several),
+        "model": _model(found),
+    }
     for month in np.unique(months[when >= np.datetime64(split.evaluate_until)]):
         now = (months == month) & ~np.isnan(y)
         if now.sum() >= 200:
@@ -66,18 +69,6 @@ def by_month() -> list[dict[str, Any]]:
 def _model(found: matrix.Columns) -> np.ndarray:
     model = yours_train.load(MODEL.read_text(encoding="utf-8"))
     return yours_train.predict(model, matrix.encode(found, read_json(LEVELS)))
-
-
-def _alone(past: np.ndarray, y: np.ndarray, now: np.ndarray, contract: config.Contract) -> np.ndarray:
-    """Predict by the past mean of one feature's level or bin: the baseline, and the leak detector."""
-    bins = matrix.levels(past) or drift.deciles(past)
-    a, b, size = drift.assign(past, bins), drift.assign(now, bins), len(bins) + 2
-    several = contract.task == "multiclass"
-    sides = np.eye(len(contract.classes))[y.astype(int)] if several else y[:, None]
-    sums = np.column_stack([np.bincount(a, side, size) for side in sides.T])
-    # 20 rows at the overall mean: a rare level must not look certain.
-    means = (sums + 20 * sides.mean(axis=0)) / (np.bincount(a, minlength=size)[:, None] + 20)
-    return np.asarray(means[b] if several else means[b][:, 0])
 
 
 def _champion(rows: pl.DataFrame) -> dict[str, np.ndarray]:

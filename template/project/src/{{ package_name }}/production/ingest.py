@@ -1,6 +1,5 @@
 """Read your rows, give them the types that the contract means, and keep the old file when a source fails."""
 
-import re
 import zipfile
 from datetime import datetime
 
@@ -9,6 +8,7 @@ import polars as pl
 
 from .. import ingest as yours
 from . import config
+from .parse import numbers, times
 from .stages import RAW, write
 
 TORN = (OSError, ValueError, EOFError, zipfile.BadZipFile, pl.exceptions.PolarsError)
@@ -34,7 +34,7 @@ def ingest(source: str | None = None) -> None:
 def read(source: str) -> pl.DataFrame:
     """Return the rows that your `ingest` reads; a source that fails is one line."""
     try:
-        return yours.ingest(source)
+        return yours.ingest(source).collect()
     except TORN as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
         raise config.Problem(f"ingest: {source} cannot be read ({reason}); {RAW} is as it was; mend it") from error
@@ -48,8 +48,8 @@ def typed(frame: pl.DataFrame, contract: config.Contract) -> pl.DataFrame:
         frame = frame.with_row_index(contract.key)
     if not contract.time:
         # A row keeps its place when rows come after it: the split by time is then a split by chance.
-        days = pl.Series(np.random.default_rng(1).random(frame.height) * 365 * 86400)
-        frame = frame.with_columns((datetime(2000, 1, 1) + pl.duration(seconds=days)).alias(contract.clock))
+        place = pl.Series(np.random.default_rng(1).random(frame.height) * 365 * 86400e6).cast(pl.Duration("us"))
+        frame = frame.with_columns((pl.lit(datetime(2000, 1, 1)) + place).alias(contract.clock))
     made = [pl.col(contract.key).cast(pl.String), times(frame[contract.clock]), _target(frame, contract)]
     for name, column in contract.columns.items():
         if column.type == "datetime" and name in frame.columns:
@@ -57,29 +57,6 @@ def typed(frame: pl.DataFrame, contract: config.Contract) -> pl.DataFrame:
         elif column.unit and frame.schema.get(name) == pl.String:
             made.append(numbers(frame[name], column.unit))
     return frame.with_columns(made).sort(contract.clock, contract.key)
-
-
-def times(values: pl.Series) -> pl.Series:
-    """Return UTC times without a zone, from times, dates, text, years or seconds since 1970; null where none."""
-    if values.dtype == pl.String:
-        found = values.str.strip_chars().str.to_datetime(strict=False, time_zone="UTC")
-        if found.null_count() > values.null_count() + 0.02 * len(values):  # the format was guessed by the first row
-            for form in ("%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%Y-%m", "%b %d %Y", "%d.%m.%Y %H:%M", "%m/%d/%Y %H:%M"):
-                other = values.str.strip_chars().str.to_datetime(form, strict=False, time_zone="UTC")
-                found = other if other.null_count() < found.null_count() else found
-        values = found
-    elif values.dtype.is_numeric():
-        top = float(values.max() or 0)  # type: ignore[arg-type]
-        as_years = pl.datetime(values.cast(pl.Int32), 1, 1) if top < 3000 else None
-        as_seconds = pl.from_epoch(values.cast(pl.Int64), time_unit="s" if top < 1e11 else "ms")
-        values = as_seconds if as_years is None else pl.select(as_years).to_series().alias(values.name)
-    return values.cast(pl.Datetime("us"))
-
-
-def numbers(values: pl.Series, unit: str) -> pl.Series:
-    """Return text such as "1,200 kg" or "$ 5" as numbers; null where it is none."""
-    bare = values.str.strip_chars().str.replace(f"^{re.escape(unit)}|{re.escape(unit)}$", "").str.strip_chars()
-    return bare.str.replace_all(",", "").cast(pl.Float64, strict=False)
 
 
 def _target(frame: pl.DataFrame, contract: config.Contract) -> pl.Series:

@@ -7,6 +7,8 @@ against the rest. Regression: the mean AUC of "is it above this decile?" over th
 
 import numpy as np
 
+from . import drift, matrix
+
 Question = tuple[np.ndarray, np.ndarray]  # 0 or 1 per row; the rank of each prediction
 
 
@@ -55,3 +57,17 @@ def calibration_error(y: np.ndarray, p: np.ndarray) -> float:
     right, sure = (p.argmax(axis=1) == y, p.max(axis=1)) if p.ndim == 2 else (y, p)
     parts = np.array_split(np.argsort(sure, kind="stable"), 10)
     return float(np.mean([abs(sure[part].mean() - right[part].mean()) for part in parts if len(part)]) / scale)
+
+
+def alone(past: np.ndarray, y: np.ndarray, now: np.ndarray, classes: int) -> np.ndarray:
+    """Predict by the past mean of one feature's level or bin: the baseline, and the leak detector.
+
+    Returns (rows,), or (rows, classes) where `classes` is not 0.
+    """
+    bins = matrix.levels(past) or drift.deciles(past)
+    a, b, size = drift.assign(past, bins), drift.assign(now, bins), len(bins) + 2
+    sides = np.eye(classes)[y.astype(int)] if classes else y[:, None]
+    sums = np.column_stack([np.bincount(a, side, size) for side in sides.T])
+    # 20 rows at the overall mean: a rare level must not look certain.
+    means = (sums + 20 * sides.mean(axis=0)) / (np.bincount(a, minlength=size)[:, None] + 20)
+    return np.asarray(means[b] if classes else means[b][:, 0])

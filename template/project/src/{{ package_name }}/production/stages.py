@@ -40,8 +40,7 @@ def train() -> None:
     past = labelled(when < np.datetime64(params.split.train_until), y)
     levels = {name: matrix.levels(array[past]) for name, array in found.items()}
     x = matrix.encode(found, levels)
-    classes = len(contract.classes) if contract.task == "multiclass" else 1
-    settings = {"objective": contract.task, "num_class": classes, "seed": params.seed} | params.train
+    settings = {"objective": contract.task, "num_class": contract.several or 1, "seed": params.seed} | params.train
     text = yours_train.train(x[past], y[past], levels, settings, _progress)
     MODEL.parent.mkdir(exist_ok=True)
     MODEL.write_text(text, encoding="utf-8", newline="\n")

@@ -34,7 +34,10 @@ def watch(report: bool = False) -> Verdict:
     since = np.datetime64(profile["trained_until"]) if contract.time else now  # else its age is unknown
     verdict["model_age_days"] = _hours(now - since) / 24
     verdict |= judge(profile["columns"], found, when, params.watch) | {"missing_excess": missing}
-    verdict |= {"cost_usd_per_1000": _cost(said["at"]), "quality": quality(said, p, labels, when, contract, params.seed)}
+    verdict |= {
+        "cost_usd_per_1000": _cost(said["at"]),
+        "quality": quality(said, p, labels, when, contract, params.seed),
+    }
     write_json(REPORT, verdict)
     METRICS.parent.mkdir(exist_ok=True)
     METRICS.write_text(_metrics(verdict), encoding="utf-8")

@@ -9,7 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import polars as pl
 import yaml
@@ -60,6 +60,14 @@ def scratch() -> Iterator[Path]:
         for name in (RAW, VALID, FEATURES):
             pl.scan_parquet(name).filter(before).sink_parquet(root / name)
         yield root
+
+
+def misfit() -> tuple[str, Any, Any]:
+    """Return a column, a number if there is one, a value of another type, and one beyond its limits."""
+    columns = config.contract().columns
+    name = min(columns, key=lambda name: columns[name].type not in ("number", "integer"))
+    wrong: Any = 5 if columns[name].type in ("string", "datetime") else "39.5"
+    return name, wrong, 1e300 if columns[name].type in ("number", "integer") else wrong
 
 
 def refusal(root: Path, verb: str) -> str:

@@ -120,7 +120,9 @@ def requests() -> list[Request]:
     frame = live.select(contract.target, *{contract.clock: 0, **dict.fromkeys(contract.row)}).collect()
     times = frame[contract.clock].to_numpy()
     number = windows(times, params.watch.window_days)
-    kept = np.concatenate([drift.thin(np.flatnonzero(number == w), params.watch.window_rows) for w in np.unique(number)])
+    kept = np.concatenate(
+        [drift.thin(np.flatnonzero(number == w), params.watch.window_rows) for w in np.unique(number)]
+    )
     frame, when = frame[kept], frame[contract.clock][kept].to_list()
     told = np.random.default_rng(params.seed).random(frame.height) < LABELLED
     labels = [label if comes else None for label, comes in zip(frame[contract.target], told, strict=True)]

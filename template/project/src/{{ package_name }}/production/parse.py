@@ -1,0 +1,28 @@
+"""Read times and numbers out of text as people write them."""
+
+import re
+
+import polars as pl
+
+
+def times(values: pl.Series) -> pl.Series:
+    """Return UTC times without a zone, from times, dates, text, years or seconds since 1970; null where none."""
+    if values.dtype == pl.String:
+        found = values.str.strip_chars().str.to_datetime(strict=False, time_zone="UTC")
+        if found.null_count() > values.null_count() + 0.02 * len(values):  # the format was guessed by the first row
+            for form in ("%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%Y-%m", "%b %d %Y", "%d.%m.%Y %H:%M", "%m/%d/%Y %H:%M"):
+                other = values.str.strip_chars().str.to_datetime(form, strict=False, time_zone="UTC")
+                found = other if other.null_count() < found.null_count() else found
+        values = found
+    elif values.dtype.is_numeric():
+        top = float(values.max() or 0)  # type: ignore[arg-type]
+        as_years = pl.datetime(values.cast(pl.Int32), 1, 1) if top < 3000 else None
+        as_seconds = pl.from_epoch(values.cast(pl.Int64), time_unit="s" if top < 1e11 else "ms")
+        values = as_seconds if as_years is None else pl.select(as_years).to_series().alias(values.name)
+    return values.cast(pl.Datetime("us"))
+
+
+def numbers(values: pl.Series, unit: str) -> pl.Series:
+    """Return text such as "1,200 kg" or "$ 5" as numbers; null where it is none."""
+    bare = values.str.strip_chars().str.replace(f"^{re.escape(unit)}|{re.escape(unit)}$", "").str.strip_chars()
+    return bare.str.replace_all(",", "").cast(pl.Float64, strict=False)
