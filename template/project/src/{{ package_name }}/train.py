@@ -14,20 +14,25 @@ Params = dict[str, float | int | str]
 
 
 def train(x: np.ndarray, y: np.ndarray, levels: Levels, params: Params, progress: Callable[[int, int], None]) -> str:
-    """Return the trained model as text.
+    """Return the trained model as text; the last fifth of the rows says how many rounds are enough.
 
-    `x` is float64 (rows, features), missing as NaN; `y` is 0 or 1, the number of the class, or a number (see
-    params["objective"]). `levels` has the features in the order of the columns, with the texts behind the codes
+    `x` is float64 (rows, features), oldest first, missing as NaN; `y` is 0 or 1, the number of the class, or a
+    number (see params["objective"]). `levels` has the features in the order of the columns, with the texts behind the codes
     0, 1, ... (none: a number). Call `progress(done, total)` as you go.
     """
     # By position: LightGBM refuses names with quotes or commas.
     categorical = [position for position, known in enumerate(levels.values()) if known]
-    data = lgb.Dataset(x, y, categorical_feature=categorical)
     # deterministic, force_row_wise and a seed: the same data gives the same bytes.
     fixed = {"verbose": -1, "deterministic": True, "force_row_wise": True, "num_threads": 2}
-    settings = {name: value for name, value in params.items() if name != "num_iterations"}
+    settings = {name: value for name, value in params.items() if name != "num_iterations"} | fixed
+    most, cut = int(params["num_iterations"]), len(y) * 4 // 5
+    older = lgb.Dataset(x[:cut], y[:cut], categorical_feature=categorical)
+    newer = lgb.Dataset(x[cut:], y[cut:], reference=older)
+    stop = lgb.early_stopping(25, verbose=False)
+    rounds = lgb.train(settings, older, most, valid_sets=[newer], callbacks=[stop]).best_iteration
     told = [lambda env: progress(env.iteration + 1, env.end_iteration)]
-    return str(lgb.train(settings | fixed, data, int(params["num_iterations"]), callbacks=told).model_to_string())
+    whole = lgb.Dataset(x, y, categorical_feature=categorical)
+    return str(lgb.train(settings, whole, rounds, callbacks=told).model_to_string())
 
 
 def load(text: str) -> Model:

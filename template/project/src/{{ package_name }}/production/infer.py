@@ -108,12 +108,9 @@ def _judge_target(made: Proposal, values: pl.Series, missing: int, height: int) 
         raise config.Problem(f"target: {what}; predict a number, or at most {CLASSES} classes")
     made.unlabelled = _room(missing / height)
     # Few rows carry a small model: as many rounds and leaves as they can fill.
-    learnt = 0.6 * (height - missing) / max(1, len(made.classes) - 1)
-    made.train = {
-        "num_iterations": int(min(200, max(40, learnt // 20))),
-        "num_leaves": int(min(31, max(4, learnt // 100))),
-    }
-    made.train["min_data_in_leaf"] = int(min(200, max(10, learnt // 50)))
+    learnt = int(0.6 * (height - missing))
+    made.train = {"num_iterations": min(200, max(60, learnt // 8)), "num_leaves": min(31, max(7, learnt // 60))}
+    made.train["min_data_in_leaf"] = min(200, max(10, learnt // 100))
 
 
 def _yes_last(classes: list[str]) -> list[str]:

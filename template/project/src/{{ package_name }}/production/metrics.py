@@ -41,6 +41,8 @@ def auc_intervals(y: np.ndarray, ps: list[np.ndarray], blocks: np.ndarray, seed:
     rows would give intervals that are too narrow.
     """
     names, block = np.unique(blocks, return_inverse=True)
+    if len(names) < 10:  # too few to draw from: rows then, and the interval is narrower than it should be
+        names = block = np.arange(len(y))
     rng, asked = np.random.default_rng(seed), [questions(y, p) for p in ps]
     draws = [np.bincount(rng.integers(len(names), size=len(names)), minlength=len(names)) for _ in range(200)]
     found = np.array([[auc(each, drawn[block]) for each in asked] for drawn in draws])
