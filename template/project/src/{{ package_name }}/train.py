@@ -17,8 +17,8 @@ def train(x: np.ndarray, y: np.ndarray, levels: Levels, params: Params, progress
     """Return the trained model as text; the last fifth of the rows says how many rounds are enough.
 
     `x` is float64 (rows, features), oldest first, missing as NaN; `y` is 0 or 1, the number of the class, or a
-    number (see params["objective"]). `levels` has the features in the order of the columns, with the texts behind the codes
-    0, 1, ... (none: a number). Call `progress(done, total)` as you go.
+    number (see params["objective"]). `levels` has the features in the order of the columns, with the texts behind
+    the codes 0, 1, ... (none: a number). Call `progress(done, total)` as you go.
     """
     # By position: LightGBM refuses names with quotes or commas.
     categorical = [position for position, known in enumerate(levels.values()) if known]

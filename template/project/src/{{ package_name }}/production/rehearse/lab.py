@@ -44,6 +44,14 @@ def copy_repo(root: Path) -> None:
         shutil.copytree(name, root / name)
 
 
+def link_source(root: Path) -> None:
+    """Let a copy of the repo see a source that lies beside the code, not in a package."""
+    source = Path(config.params().source)
+    if source.exists() and not (root / source).exists():
+        (root / source).parent.mkdir(parents=True, exist_ok=True)
+        (root / source).symlink_to(source.resolve())
+
+
 @contextlib.contextmanager
 def scratch() -> Iterator[Path]:
     """Yield a temporary copy of the repo, to break; rows of the live period stay out of its data."""

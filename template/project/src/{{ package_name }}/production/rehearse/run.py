@@ -19,7 +19,7 @@ import numpy as np
 from .. import config, evaluate, releases, stack, watch
 from ..stages import read_json, write_json
 from . import live, offline, picture
-from .lab import LIVE, OFFLINE, DoesNotApply, copy_repo
+from .lab import LIVE, OFFLINE, DoesNotApply, copy_repo, link_source
 from .traffic import SIZES, Sent, Traffic
 
 BENCH, QUIET_WINDOWS = Path(".rehearsal"), 4  # so many windows of drift must pass without an alarm
@@ -68,6 +68,7 @@ def _bench() -> Iterator[None]:
     copy_repo(BENCH)
     for name in ("data", "model"):
         (BENCH / name).symlink_to(Path(name).resolve())
+    link_source(BENCH)
     with contextlib.chdir(BENCH):
         if not config.contract().time:
             _compress_time()
