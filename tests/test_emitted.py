@@ -95,6 +95,16 @@ def test_it_survives_its_rehearsal(project: Path) -> None:
         assert (project / f"reports/rehearsal.{kind}").stat().st_size > 0
 
 
+def test_twenty_corruptions_are_caught_and_clean_data_passes(project: Path) -> None:
+    make(project, "validate")
+    script = Path(__file__).with_name("corruptions.py")
+    done = subprocess.run(
+        [project / ".venv/bin/python", script], cwd=project, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "20 of 20 caught; clean batch: passes" in done.stdout
+
+
 def test_files_of_your_own_come_as_far_as_a_release(
     project: Path, template: Path, tmp_path: Path
 ) -> None:

@@ -26,6 +26,7 @@ VERBS = {
             "score",
         )
     },
+    "contract-diff": "diff",
     "rehearse": "rehearse.run",
 }
 
@@ -46,7 +47,7 @@ def main() -> int:
     options = vars(parser.parse_args())
     verb = options.pop("verb")
     try:
-        done = getattr(importlib.import_module(f".{VERBS[verb]}", __package__), verb)(**options)
+        done = getattr(importlib.import_module(f".{VERBS[verb]}", __package__), verb.replace("-", "_"))(**options)
         return done if isinstance(done, int) else 0
     except Problem as problem:
         print(problem, file=sys.stderr)

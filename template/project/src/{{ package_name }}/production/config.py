@@ -53,6 +53,7 @@ class Contract(Strict):
     quarantine: Share
     columns: dict[str, Column]
     not_features: dict[str, str] = {}
+    rules: dict[str, str] = {}  # SQL over the source's columns, for what no single column can say; true is right
     slices: list[str] = []
 
     @property

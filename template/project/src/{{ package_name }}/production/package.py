@@ -6,15 +6,16 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 from polars import selectors
 
-from . import config, releases, score
-from .stages import LEVELS, MODEL, PROFILE, RAW, VALID, write_json
+from . import config, diff, matrix, releases, score
+from .stages import LEVELS, MODEL, PROFILE, RAW, VALID, load_features, write_json
 
-PACKAGE = Path(__file__).parents[1]
+PACKAGE, NUMBER = Path(__file__).parents[1], "_number"
 # The serving image holds what answers requests and nothing else: no DVC, no Evidently, no Polars.
 SERVING = ["__init__", "__main__", "config", "matrix", "predictions", "releases", "score", "service"]
 CODE = ["__init__", "features", "train", *(f"production/{name}" for name in SERVING)]
@@ -25,6 +26,8 @@ def package() -> str:
     """Write releases/<id>/ and return the id; packaging the same parts again changes nothing."""
     if not MODEL.exists():
         raise config.Problem(f"package: {MODEL} not found; run `make train`")
+    if stable := releases.stable():
+        diff.check(config.contract(releases.source(stable)), config.contract())
     with tempfile.TemporaryDirectory() as folder:
         root, code = Path(folder, "source"), {f"{PACKAGE.name}/{name}.py": PACKAGE / f"{name}.py" for name in CODE}
         for name, source in ({str(path): path for path in FILES} | code).items():
@@ -50,14 +53,27 @@ def package() -> str:
 def _add_golden(root: Path) -> None:
     """Add 50 golden rows: inputs with the answers that are right, asked again before any traffic."""
     contract, split = config.contract(), config.params().split
-    unseen = pl.scan_parquet(VALID).filter(pl.col(contract.clock) >= split.train_until).head(20_000).collect()
-    rows = unseen.gather_every(max(unseen.height // 50, 1)).head(50).select(contract.row)
-    values = rows.with_columns(selectors.datetime().dt.to_string("iso")).to_dicts()
+    numbered = pl.scan_parquet(VALID).with_row_index(NUMBER)
+    unseen = numbered.filter(pl.col(contract.clock) >= split.train_until).head(20_000).collect()
+    rows = unseen.gather_every(max(unseen.height // 50, 1)).head(50)
+    values = rows.select(contract.row).with_columns(selectors.datetime().dt.to_string("iso")).to_dicts()
     engine = score.Engine(root)
     predictions = engine.predict(values)
     if bad := int((~np.isfinite(predictions)).sum()):
         raise config.Problem(f"package: the model answers NaN for {bad} of {len(values)} golden rows; see train.py")
+    _refuse_skew(engine, rows.select(contract.row).to_dicts(), rows[NUMBER].to_numpy())
     write_json(root / "model/golden.json", {"rows": values, "answers": engine.answers(predictions.tolist())})
+
+
+def _refuse_skew(engine: score.Engine, rows: list[dict[str, Any]], numbers: np.ndarray) -> None:
+    """Stop if the features that the service computes, row by row, are not those that the model was trained on."""
+    stored = load_features()[0]
+    trained = matrix.encode({name: array[numbers] for name, array in stored.items()}, engine.levels)
+    served = np.concatenate([engine.encode([row]) for row in rows])
+    for name, one, other in zip(engine.levels, trained.T, served.T, strict=True):
+        if differ := int((~((one == other) | (np.isnan(one) & np.isnan(other)))).sum()):
+            what = f"feature {name} differs between training and service in {differ} of {len(rows)} golden rows"
+            raise config.Problem(f"package: {what}; see features.py, or run `make featurize` again")
 
 
 def _build(root: Path, home: Path, release: str) -> None:

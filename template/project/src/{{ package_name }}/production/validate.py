@@ -60,12 +60,17 @@ def split(raw: pl.DataFrame, contract: config.Contract) -> tuple[pl.DataFrame, p
         contract.target: told,
     }
     rules |= {name: _rule(column) for name, column in contract.columns.items()}
-    schema: type[dy.Schema] = type("Contract", (dy.Schema,), dict(rules))
+    between = {name: _between(sql) for name, sql in contract.rules.items()}
+    schema: type[dy.Schema] = type("Contract", (dy.Schema,), rules | between)
     good, failure = schema.filter(raw.select(rules.keys()), cast=True)
     counts, details = {rule: count for rule, count in failure.counts().items() if count}, failure.details()
     broken = [rule for rule in counts if rule in details.columns]
     named = [pl.when(pl.col(rule) == "invalid").then(pl.lit(rule)) for rule in broken]
     return good, details.select(*rules, rule=pl.coalesce([*named, pl.lit("")])), counts
+
+
+def _between(sql: str) -> Any:
+    return dy.rule()(lambda _: pl.sql_expr(sql))
 
 
 def _rule(column: config.Column) -> Any:

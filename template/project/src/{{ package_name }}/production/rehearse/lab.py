@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -44,6 +45,13 @@ def copy_repo(root: Path) -> None:
         shutil.copytree(name, root / name)
 
 
+def set_param(key: str, value: object) -> None:
+    """Rewrite one value of params.yaml, which is the bench's own copy."""
+    path = Path("params.yaml")
+    settings = re.sub(rf"(?m)^( *){key}: [^ #\n]+", rf"\g<1>{key}: {value}", path.read_text(encoding="utf-8"), count=1)
+    path.write_text(settings, encoding="utf-8")
+
+
 def link_source(root: Path) -> None:
     """Let a copy of the repo see a source that lies beside the code, not in a package."""
     source = Path(config.params().source)
@@ -78,14 +86,15 @@ def misfit() -> tuple[str, Any, Any]:
     return name, wrong, 1e300 if columns[name].type in ("number", "integer") else wrong
 
 
-def refusal(root: Path, verb: str) -> str:
-    """Run a verb in a copy of the repo, beside the live stack; return why it refused, nothing if it did not."""
+def refusal(root: Path, verb: str, notes: str = "") -> str:
+    """Run a verb in a copy of the repo, beside the live stack; return why it refused, else what it said of `notes`."""
     command = ["nice", sys.executable, "-m", f"{PACKAGE}.production", *verb.split()]
     extra = {"PYTHONPATH": str(root / "src")}
     done = subprocess.run(command, cwd=root, env=os.environ | extra, capture_output=True, text=True)
     if done.returncode > 1 or "Traceback" in done.stderr:
         raise config.Problem(f"{verb} broke: {done.stderr.strip().splitlines()[-1]}")
-    return done.stderr.strip() if done.returncode else ""
+    told = [line for line in done.stdout.splitlines() if notes and notes in line]
+    return done.stderr.strip() if done.returncode else "\n".join(told)
 
 
 def wait_for(look: Callable[[], Found], seconds: float, pause: float = 0.2) -> Found:

@@ -19,7 +19,7 @@ import psutil
 
 from .. import config, load, release, releases, stack, watch
 from ..stages import VALID, read_json
-from .lab import PACKAGE, Alarm, misfit, refusal, scratch, wait_for
+from .lab import PACKAGE, Alarm, misfit, refusal, scratch, set_param, wait_for
 from .traffic import SIZES, Traffic
 
 ALERTS = Path("run/alerts.jsonl")
@@ -112,6 +112,21 @@ def killed_worker(traffic: Traffic, broken: bool) -> Alarm | None:
         return None
     answer = f"{lost} of {len(kinds)} requests lost; the budget allows {allowed:.1f}"
     return Alarm(f"worker {min(before)} was replaced by {min(born)}", seconds, answer)
+
+
+def late_data(traffic: Traffic, broken: bool) -> Alarm | None:
+    """The newest row is as old as the sample is, once the clock on the wall counts."""
+    start = time.time()
+    if not broken:
+        early = alerts(0, "DataStale")
+        return Alarm(early[0]) if early else None
+    set_param("clock", "wall")
+    watch.watch()
+    told = wait_for(lambda: alerts(start, "DataStale"), 30)
+    seconds = time.time() - start
+    set_param("clock", "data")
+    watch.watch()
+    return Alarm(f"alert to {told[0]}", seconds, "its section says whom to ask; answers go on") if told else None
 
 
 def outage(traffic: Traffic, broken: bool) -> Alarm | None:

@@ -11,7 +11,28 @@ import polars as pl
 
 from .. import config, releases
 from ..stages import FEATURES, RAW
-from .lab import OFFLINE, Alarm, DoesNotApply, refusal, scratch
+from .lab import OFFLINE, PACKAGE, Alarm, DoesNotApply, refusal, scratch
+
+AGAIN = """
+
+once = ingest
+
+
+def ingest(source):
+    return pl.concat([once(source), once(source)])
+"""
+SKEWED = """
+
+right = features
+
+
+def features(columns):
+    made = right(columns)
+    name = next(iter(made))
+    if len(made[name]) == 1:
+        made[name] = made[name] + (1.0 if made[name].dtype != object else "!")
+    return made
+"""
 
 
 def run(name: str, broken: bool) -> Alarm | None:
@@ -19,9 +40,9 @@ def run(name: str, broken: bool) -> Alarm | None:
     with scratch() as root:
         named = globals()[name.replace("-", "_")](root) if broken else ""
         start, before = time.time(), releases.digest(root / RAW)
-        said = [refusal(root, verb) for verb in OFFLINE[name]["verbs"]][-1]
+        said = [refusal(root, verb, OFFLINE[name].get("notes", "")) for verb in OFFLINE[name]["verbs"]][-1]
         lines = [line for line in said.splitlines() if named in line]
-        harmed = broken and releases.digest(root / RAW) != before
+        harmed = broken and "notes" not in OFFLINE[name] and releases.digest(root / RAW) != before
         return Alarm(lines[0], time.time() - start, OFFLINE[name]["answer"]) if lines and not harmed else None
 
 
@@ -39,6 +60,34 @@ def unit_error(root: Path) -> str:
     _, column = max(known)
     _change(root / RAW, column, pl.col(column) * 1000)
     return f"{column}|max"
+
+
+def retyped_column(root: Path) -> str:
+    numbers = [name for name, c in config.contract().columns.items() if c.type in ("number", "integer") and not c.unit]
+    if not numbers:
+        raise DoesNotApply("no column is a number")
+    _change(root / RAW, numbers[0], pl.format("about {}", numbers[0]))
+    return f"column {numbers[0]} came as text"
+
+
+def replayed_batch(root: Path) -> str:
+    if not config.contract().id:
+        raise DoesNotApply("rows without an id cannot be told apart")
+    _append(root / f"src/{PACKAGE}/ingest.py", AGAIN)
+    return "rows came twice and count once"
+
+
+def bad_labels(root: Path) -> str:
+    """Flip one label in five, or give it to some other row."""
+    contract, label = config.contract(), pl.col(config.contract().target)
+    other = ~label if contract.task == "binary" else label.shuffle(seed=1)
+    _change(root / FEATURES, contract.target, pl.when(pl.int_range(pl.len()) % 5 == 0).then(other).otherwise(label))
+    return "evaluate: gate "
+
+
+def skew(root: Path) -> str:
+    _append(root / f"src/{PACKAGE}/features.py", SKEWED)
+    return "differs between training and service"
 
 
 def null_burst(root: Path) -> str:
@@ -85,6 +134,10 @@ def stale_derived(root: Path) -> str:
 
 def _change(path: Path, column: str, values: pl.Expr) -> None:
     pl.read_parquet(path).with_columns(values.alias(column)).write_parquet(path)
+
+
+def _append(path: Path, code: str) -> None:
+    path.write_text(path.read_text(encoding="utf-8") + code, encoding="utf-8")
 
 
 def _promise_peak(root: Path, rps: float) -> None:

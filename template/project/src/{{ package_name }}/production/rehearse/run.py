@@ -3,7 +3,6 @@
 import contextlib
 import difflib
 import math
-import re
 import shutil
 import threading
 import time
@@ -19,7 +18,7 @@ import numpy as np
 from .. import config, evaluate, releases, stack, watch
 from ..stages import read_json, write_json
 from . import live, offline, picture
-from .lab import LIVE, OFFLINE, DoesNotApply, copy_repo, link_source
+from .lab import LIVE, OFFLINE, DoesNotApply, copy_repo, link_source, set_param
 from .traffic import SIZES, Sent, Traffic
 
 BENCH, QUIET_WINDOWS = Path(".rehearsal"), 4  # so many windows of drift must pass without an alarm
@@ -70,18 +69,12 @@ def _bench() -> Iterator[None]:
         (BENCH / name).symlink_to(Path(name).resolve())
     link_source(BENCH)
     with contextlib.chdir(BENCH):
-        if not config.contract().time:
-            _compress_time()
+        set_param("clock", "data")  # the replay's own time is now
+        if not config.contract().time:  # a window then lasts as long as its rows take to be sent
+            seconds = config.params().watch.window_rows / (sum(SIZES) / len(SIZES) * config.slo().peak_rps)
+            set_param("window_days", math.ceil(seconds) / 86400)
         releases.record("packaged", release=release)
         yield
-
-
-def _compress_time() -> None:
-    """Where rows have no time of their own, a window lasts as long as its rows take to be sent."""
-    params, path = config.params(), Path("params.yaml")
-    seconds = params.watch.window_rows / (sum(SIZES) / len(SIZES) * config.slo().peak_rps)
-    days = f"window_days: {math.ceil(seconds) / 86400}"
-    path.write_text(re.sub("window_days: [0-9.]+", days, path.read_text(encoding="utf-8"), count=1), encoding="utf-8")
 
 
 def _perform(moving: list[str], still: list[str], story: dict[str, Any]) -> list[Sent]:
