@@ -1,6 +1,7 @@
-"""Twenty ways in which a batch of flights can be wrong, each seeded; run in the root of an emitted sample project.
+"""Twenty ways in which a batch of flights can be wrong, each seeded.
 
-Prints one line each and the score; leaves with 1 if one came through, or if the clean batch did not.
+Run in the root of an emitted sample project. Prints one line each and the score; leaves with 1 if
+one came through, or if the clean batch did not.
 """
 
 import datetime
@@ -11,7 +12,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
-
 from late_flights.production import config, ingest, stages, validate
 from late_flights.production.rehearse import lab
 
@@ -60,7 +60,7 @@ CORRUPTIONS: dict[str, tuple[Corrupt, str]] = {
 
 
 def told(frame: pl.DataFrame, corrupt: Corrupt) -> str:
-    """What ingest and validate say of a batch: refused, quarantined under which rules, counted once."""
+    """What ingest and validate say of a batch: refused, quarantined, or counted once."""
     contract = config.contract()
     validate.REPORT.unlink(missing_ok=True)
     try:
