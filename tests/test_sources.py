@@ -1,22 +1,28 @@
 """Every source against a real server: all rows, then new ones only; nothing half-written."""
 
+import csv
 import datetime
 import importlib.util
+import io
 import os
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
+import boto3
 import polars as pl
 import psycopg
 import pytest
+import redis
 
 from conftest import ROOT
 
@@ -46,6 +52,10 @@ def rows(first: int, last: int) -> Rows:
         }
         for n in range(first, last)
     ]
+
+
+def as_text(value: object) -> str:
+    return "" if value is None else str(value)
 
 
 def module(kind: str) -> ModuleType:
@@ -137,7 +147,77 @@ def postgres(postgres_port: int, monkeypatch: pytest.MonkeyPatch) -> Source:
     return Source("postgres", f'{url}#public.Odd "rides', put)
 
 
-@pytest.fixture(params=["postgres"])
+@pytest.fixture(scope="session")
+def redis_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    port = free_port()
+    options = ["--requirepass", "sesame-7919", "--bind", "127.0.0.1", "--save", ""]
+    with (tmp_path_factory.mktemp("redis") / "log").open("wb") as log:
+        command = ["redis-server", "--port", str(port), *options]
+        server = subprocess.Popen(command, stdout=log, stderr=log)
+        wait_for(port)
+        yield port
+        server.terminate()
+        server.wait()
+
+
+@pytest.fixture
+def stream(redis_port: int, monkeypatch: pytest.MonkeyPatch) -> Source:
+    monkeypatch.setenv("REDIS_PASSWORD", "sesame-7919")
+    client = redis.Redis(port=redis_port, password="sesame-7919")
+    client.flushall()
+
+    def put(new: Rows) -> None:
+        for row in new:
+            client.xadd("rides", {name: as_text(value) for name, value in row.items()})
+
+    return Source("stream", f"redis://127.0.0.1:{redis_port}/0#rides", put)
+
+
+@pytest.fixture(scope="session")
+def store_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """Start moto's server: S3's own protocol over HTTP, kept in memory; it checks no signature."""
+    port = free_port()
+    with (tmp_path_factory.mktemp("moto") / "log").open("wb") as log:
+        command = [
+            Path(sys.executable).with_name("moto_server"),
+            "-H",
+            "127.0.0.1",
+            "-p",
+            str(port),
+        ]
+        server = subprocess.Popen(command, stdout=log, stderr=log)
+        wait_for(port)
+        yield port
+        server.terminate()
+        server.wait()
+
+
+@pytest.fixture
+def object_store(store_port: int, monkeypatch: pytest.MonkeyPatch) -> Source:
+    settings = {
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{store_port}",
+        "AWS_ALLOW_HTTP": "true",
+        "AWS_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": "ada",
+        "AWS_SECRET_ACCESS_KEY": "sesame-7919",
+    }
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    client, bucket = boto3.client("s3"), f"lake-{uuid.uuid4()}"
+    client.create_bucket(Bucket=bucket)
+
+    def put(new: Rows) -> None:
+        """Write an object of CSV or of Parquet, in turn."""
+        kind = "parquet" if new[0]["ride id"] == 15 else "csv"
+        body = io.BytesIO()
+        getattr(pl.DataFrame(new), f"write_{kind}")(body)
+        name = f"raw/{new[0]['ride id']:03}/rides.{kind}"
+        client.put_object(Bucket=bucket, Key=name, Body=body.getvalue())
+
+    return Source("object_store", f"s3://{bucket}/raw", put)
+
+
+@pytest.fixture(params=["object_store", "postgres", "stream"])
 def source(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Source:
@@ -203,19 +283,20 @@ def test_an_interruption_leaves_nothing_half_written(source: Source, when: str) 
     broken.os = type("Os", (), {**vars(os), "replace": staticmethod(replace)})  # type: ignore[attr-defined]
     with pytest.raises(KeyboardInterrupt):
         broken.ingest(source.address)
-    assert (
-        pl.concat([pl.scan_parquet(path) for path in broken.files(source.address)]).collect().height
-    )
+    assert broken.ingest("data/landed").collect().height > 0
     assert read(source)["ride id"].unique().to_list() == list(range(30))
 
 
-def test_a_source_that_is_down_is_one_clear_line_within_seconds(source: Source) -> None:
+def test_a_source_that_is_down_is_one_clear_line_within_seconds(
+    source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
     source.put(rows(0, 15))
     read(source)
     before, started = landed(), time.monotonic()
-    port = str(urlsplit(source.address).port)
-    with pytest.raises(OSError, match="refused") as caught:
-        module(source.kind).ingest(source.address.replace(port, str(free_port())))
+    port, closed = str(urlsplit(source.address).port), str(free_port())
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{closed}")
+    with pytest.raises(OSError, match=closed) as caught:
+        module(source.kind).ingest(source.address.replace(port, closed))
     assert 1 < time.monotonic() - started < 15
     assert "sesame" not in str(caught.value)
     assert landed() == before
@@ -243,3 +324,91 @@ def test_postgres_refuses_a_wrong_password_without_saying_it(
     with pytest.raises(OSError, match="authentication failed") as caught:
         module("postgres").ingest(postgres.address)
     assert "7919" not in str(caught.value)
+
+
+def test_postgres_finds_what_came_later_with_the_time_of_the_last_row(
+    postgres: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("contract.yaml").write_text(CONTRACT)
+    postgres.put(rows(0, 25))
+    read(postgres)
+    postgres.put([{**rows(24, 25)[0], "ride id": -1}, {**rows(1, 2)[0], "ride id": -2, "at": None}])
+    assert read(postgres)["ride id"].to_list() == list(range(-1, 25))
+
+
+def test_a_stream_gives_the_bytes_that_a_csv_file_gives(
+    stream: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("contract.yaml").write_text(CONTRACT)
+    with Path("rides.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(rows(0, 1)[0])
+        writer.writerows([as_text(value) for value in row.values()] for row in rows(0, 200))
+    stream.put(rows(0, 200))
+    made = {"stream": stream.address, "files": "rides.csv"}
+    for kind, address in made.items():
+        module(kind).ingest(address).collect().sort("at", "ride id").write_parquet(
+            f"{kind}.parquet"
+        )
+    assert Path("stream.parquet").read_bytes() == Path("files.parquet").read_bytes()
+
+
+def test_a_poisoned_entry_goes_to_the_dead_letters_once_with_the_reason(
+    stream: Source, redis_port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("contract.yaml").write_text(CONTRACT)
+    client = redis.Redis(port=redis_port, password="sesame-7919", protocol=2)
+    good = {name: as_text(value) for name, value in rows(1, 2)[0].items()}
+    poison = {
+        "ride id is missing": {**good, "ride id": ""},
+        "Invalid isoformat string: 'soon'": {**good, "at": "soon"},
+        "could not convert string to float: 'much'": {**good, "amount": "much"},
+        "'utf-8' codec can't decode byte 0xff in position 0: invalid start byte": {"name": b"\xff"},
+    }
+    stream.put(rows(0, 5))
+    for fields in poison.values():
+        client.xadd("rides", fields)  # type: ignore[arg-type]
+    stream.put(rows(5, 25))
+    for _ in range(2):
+        assert read(stream)["ride id"].to_list() == list(range(25))
+    dead: Any = client.xrange("rides:dead")
+    assert [fields[b"_reason"].decode() for _, fields in dead] == list(poison)
+    assert dead[1][1][b"at"] == b"soon"
+    groups: Any = client.xinfo_groups("rides")
+    assert [group["pending"] for group in groups] == [0]
+
+
+def test_a_run_is_bounded_and_a_lost_folder_is_read_again(
+    stream: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("contract.yaml").write_text(CONTRACT)
+    stream.put(rows(0, 45))
+    short = module("stream")
+    short.BATCHES = 3  # type: ignore[attr-defined]
+    assert (
+        short.ingest(stream.address).collect().height == 20
+    )  # the first looks for what was pending
+    assert read(stream).height == 45
+    shutil.rmtree("data/landed")
+    assert read(stream).height == 45
+
+
+def test_an_object_that_changed_is_read_again_and_one_that_went_is_forgotten(
+    object_store: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    object_store.put(rows(0, 10))
+    object_store.put(rows(10, 20))
+    read(object_store)
+    before = landed()
+    object_store.put(rows(10, 25))
+    assert read(object_store).height == 25
+    unchanged = "000%2Frides.csv"
+    assert (landed()[unchanged], len(landed())) == (before[unchanged], len(before))
+    bucket = str(urlsplit(object_store.address).hostname)
+    boto3.client("s3").delete_object(Bucket=bucket, Key="raw/000/rides.csv")
+    assert read(object_store)["ride id"].to_list() == list(range(10, 25))

@@ -27,7 +27,7 @@ def ingest(source: str) -> pl.LazyFrame:
     """Return all rows that were ever read, the new ones included, in the order of time.
 
     `source` is postgresql://host/database#schema.table, or a folder that holds landed files. Raises OSError when the
-    server cannot be read, ValueError when the contract names no id or time; whole batches that came stay in data/landed.
+    server cannot be read, ValueError when the contract names no id or time; what has landed by then stays.
     """
     if not Path(source).is_dir():
         for pause in (*PAUSES, None):
