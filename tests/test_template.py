@@ -136,6 +136,7 @@ def test_a_server_changes_where_rows_come_from_and_nothing_else(kind: str, rende
     "url",
     [
         "postgresql://ada:secret@db/x",
+        "postgresql://ada:se/cret@db/x",
         "postgresql://db/x?password=7919",
         "redis://:p@db/0",
         "postgresql://db/x#t",

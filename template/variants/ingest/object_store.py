@@ -31,7 +31,7 @@ def ingest(source: str) -> pl.LazyFrame:
         try:
             _land(source)
         except BaseError as error:
-            raise OSError(str(error).splitlines()[0]) from error
+            raise OSError(str(error).split("Debug source")[0].strip()) from error
     return pl.concat([_scan(path) for path in files(source)], how="vertical_relaxed")
 
 

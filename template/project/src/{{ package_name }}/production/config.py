@@ -183,7 +183,7 @@ def slo(root: Path = Path()) -> Slo:
 
 def params(root: Path = Path()) -> Params:
     found = load(root / "params.yaml", Params)
-    if re.search("//[^/]*:[^/]*@|password=", found.source):
+    if re.search("//[^#]*:[^#]*@|password=", found.source):
         raise Problem("params.yaml: source holds a password; take it out: credentials come from the environment")
     return found
 
