@@ -13,6 +13,7 @@ demo: .venv/ready ## generate ./demo from this checkout, and rehearse it
 	@bash tools/demo.sh demo
 
 test: .venv/ready ## run every test: the generator, the emitted repo, a rehearsal
+	@bash tools/servers.sh
 	@$(BIN)/python -m pytest $(PYTEST_OPTIONS)
 
 fast: .venv/ready ## run the generator's tests only (under 3 minutes)

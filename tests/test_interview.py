@@ -8,6 +8,7 @@ from pathlib import Path
 import pexpect
 import pytest
 import yaml
+from jinja2 import Template
 
 from conftest import CLI
 
@@ -47,7 +48,10 @@ def questions(source: str) -> list[str]:
         for key, details in interview.items()
         if not key.startswith("_") and details.get("when") is not False
     ]
-    return [each["help"][:40] for each in asked if source == "files" or "when" not in each]
+    shown = [
+        each for each in asked if Template(each.get("when", "True")).render(source=source) == "True"
+    ]
+    return [each["help"][:40] for each in shown]
 
 
 def ended(child: pexpect.spawn) -> int:

@@ -16,7 +16,11 @@ PROJECT = ROOT / "template/project"
 VARIANTS = ROOT / "template/variants"
 ANSWERS = ".copier-answers.yml"
 TAG = re.compile(r"\{[{%#]")
-INCLUDE = re.compile(r"\{% include 'template/variants/(\w+)/' ~ (\w+) ~ '\.\w+' -%\}\n")
+# One whole file for each choice, or one for the sample and one for every other source.
+SHARED = "('sample' if source == 'sample' else 'files')"
+INCLUDE = re.compile(
+    rf"\{{% include 'template/variants/(\w+)/' ~ (\w+|{re.escape(SHARED)}) ~ '\.\w+' -%\}}\n"
+)
 PACKAGE = "src/late_flights"
 Render = Callable[..., Path]
 
@@ -44,6 +48,12 @@ FILES_PLACES = {
     "target_column": ('it\'s "7919" ü', "contract.yaml"),
     "time_column": ("when: #7919 \\", "contract.yaml"),
     "id_column": ("{{ 7919 }}", "contract.yaml"),
+}
+# What is asked about servers; two answers make one address.
+SERVERS = {
+    "object_store": ("s3://bucket-7919/a/b", None, "s3://bucket-7919/a/b"),
+    "postgres": ("postgresql://ada@db:7919/x", "s.t 1", "postgresql://ada@db:7919/x#s.t 1"),
+    "stream": ("rediss://r:7919/0", "ride:events", "rediss://r:7919/0#ride:events"),
 }
 # An axis owns its files: this is all that another answer may change, add or remove.
 AXES = {
@@ -81,7 +91,8 @@ def leaves(data: object) -> list[object]:
 
 def test_every_answer_is_in_the_tables() -> None:
     """A new question must say here what it changes."""
-    known = {*PLACES, *FILES_PLACES, *AXES, "project_name", "package_name"}
+    names = {"project_name", "package_name", "source_url", "source_table"}
+    known = {*PLACES, *FILES_PLACES, *AXES, *names}
     assert set(interview()) == known
 
 
@@ -99,6 +110,44 @@ def test_an_answer_about_your_files_has_one_place(key: str, render: Render) -> N
     emitted = render(**{**FILES_ANSWERS, key: value})
     assert changed(render(**FILES_ANSWERS), emitted) == {place}
     assert value in leaves(yaml.safe_load((emitted / place).read_text()))
+
+
+def about_a_server(kind: str) -> dict[str, str]:
+    url, table, _ = SERVERS[kind]
+    answers = {**FILES_ANSWERS, "source": kind, "source_url": url}
+    del answers["files_path"]
+    return {**answers, "source_table": table} if table else answers
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+def test_a_server_changes_where_rows_come_from_and_nothing_else(kind: str, render: Render) -> None:
+    emitted = render(**about_a_server(kind))
+    expected = {f"{PACKAGE}/ingest.py", "params.yaml", "requirements-dev.txt"}
+    assert changed(render(**FILES_ANSWERS), emitted) == expected
+    assert yaml.safe_load((emitted / "params.yaml").read_text())["source"] == SERVERS[kind][2]
+    pinned = (emitted / "constraints.txt").read_text()
+    needs = set((emitted / "requirements-dev.txt").read_text().split())
+    needs -= set((render() / "requirements-dev.txt").read_text().split())
+    assert len(needs) == 1
+    assert f"\n{needs.pop().split('[')[0]}==" in pinned
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://ada:secret@db/x",
+        "postgresql://ada:se/cret@db/x",
+        "postgresql://db/x?password=7919",
+        "redis://:p@db/0",
+        "postgresql://db/x#t",
+        "postgresql://db/x y",
+        "postgresql://",
+        "db/x",
+    ],
+)
+def test_an_address_with_a_password_or_of_another_kind_is_refused(url: str, render: Render) -> None:
+    with pytest.raises(ValueError, match="source_url"):
+        render(**{**about_a_server("postgres"), "source_url": url})
 
 
 def test_the_name_changes_names_only(render: Render) -> None:
@@ -172,9 +221,10 @@ def test_every_variant_is_reached_and_has_a_sibling_for_each_choice() -> None:
     wanted = set()
     for path in PROJECT.rglob("*.jinja"):
         for stage, axis in INCLUDE.findall(path.read_text()):
-            choices = interview()[axis]["choices"]
+            choices = interview()["source" if axis == SHARED else axis]["choices"]
             assert isinstance(choices, dict)
-            wanted |= {f"{stage}/{choice}" for choice in choices.values()}
+            kinds = {"sample", "files"} if axis == SHARED else set(choices.values())
+            wanted |= {f"{stage}/{choice}" for choice in kinds}
     there = {
         path.relative_to(VARIANTS).with_suffix("").as_posix()
         for path in VARIANTS.rglob("*")
@@ -199,7 +249,9 @@ def test_variants_of_one_stage_have_one_signature() -> None:
 # --- nothing dead, nothing left over ------------------------------------------------------------
 
 
-@pytest.mark.parametrize("answers", [{}, FILES_ANSWERS], ids=["sample", "files"])
+@pytest.mark.parametrize(
+    "answers", [{}, FILES_ANSWERS, *map(about_a_server, SERVERS)], ids=["sample", "files", *SERVERS]
+)
 def test_no_tag_is_left_over(answers: dict[str, str], render: Render) -> None:
     """Only files that are rendered can keep one; report pages are templates of their own."""
     emitted = render(**answers)
@@ -213,7 +265,9 @@ def test_no_tag_is_left_over(answers: dict[str, str], render: Render) -> None:
             assert not re.search(rb"(?<!\$)\{\{|\{%", body), name
 
 
-@pytest.mark.parametrize("answers", [{}, FILES_ANSWERS], ids=["sample", "files"])
+@pytest.mark.parametrize(
+    "answers", [{}, FILES_ANSWERS, *map(about_a_server, SERVERS)], ids=["sample", "files", *SERVERS]
+)
 def test_emitted_files_parse_and_are_not_empty(answers: dict[str, str], render: Render) -> None:
     emitted = render(**answers)
     for name, body in contents(emitted).items():

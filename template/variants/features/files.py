@@ -10,7 +10,7 @@ import numpy as np
 
 def features(columns: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Return one array per feature: here, every column as it came, and hour and weekday of the time."""
-    made = {}
+    made: dict[str, np.ndarray] = {}
     for name, array in columns.items():
         if array.dtype.kind == "M":
             hours = array.astype("datetime64[h]").astype(np.int64)

@@ -6,6 +6,7 @@ Needs only PyYAML and pydantic, so that the planner runs before anything else is
 
 import datetime
 import difflib
+import re
 from pathlib import Path
 from typing import Annotated, Generic, Literal, TypeVar, get_args
 
@@ -182,7 +183,10 @@ def slo(root: Path = Path()) -> Slo:
 
 
 def params(root: Path = Path()) -> Params:
-    return load(root / "params.yaml", Params)
+    found = load(root / "params.yaml", Params)
+    if re.search("//[^#]*:[^#]*@|password=", found.source):
+        raise Problem("params.yaml: source holds a password; take it out: credentials come from the environment")
+    return found
 
 
 def load(path: Path, kind: type[Model]) -> Model:

@@ -54,10 +54,10 @@ def set_param(key: str, value: object) -> None:
 
 def link_source(root: Path) -> None:
     """Let a copy of the repo see a source that lies beside the code, not in a package."""
-    source = Path(config.params().source)
-    if source.exists() and not (root / source).exists():
-        (root / source).parent.mkdir(parents=True, exist_ok=True)
-        (root / source).symlink_to(source.resolve())
+    for source in (Path(config.params().source), Path("data/landed")):
+        if source.exists() and not (root / source).exists():
+            (root / source).parent.mkdir(parents=True, exist_ok=True)
+            (root / source).symlink_to(source.resolve())
 
 
 @contextlib.contextmanager

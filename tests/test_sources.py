@@ -1,0 +1,414 @@
+"""Every source against a real server: all rows, then new ones only; nothing half-written."""
+
+import csv
+import datetime
+import importlib.util
+import io
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+import boto3
+import polars as pl
+import psycopg
+import pytest
+import redis
+
+from conftest import ROOT
+
+pytestmark = pytest.mark.slow
+CONTRACT = "dataset: rides\nid: ride id\ntime: at\ncolumns: {amount: {type: number}}\n"
+Rows = list[dict[str, Any]]
+
+
+class Source(NamedTuple):
+    """A source as a test sees it: where it is, how rows come into it, how many a batch holds."""
+
+    kind: str
+    address: str
+    put: Callable[[Rows], None]
+
+
+def rows(first: int, last: int) -> Rows:
+    """Return rows with awkward text; two share each time, and every fifth has no amount."""
+    start = datetime.datetime(2024, 2, 28)
+    return [
+        {
+            "ride id": n,
+            "at": start + datetime.timedelta(hours=n // 2),
+            "amount": None if n % 5 == 0 else n / 3,
+            "name": f'Zoë, the "{n}"',
+            "late": n % 2,
+        }
+        for n in range(first, last)
+    ]
+
+
+def as_text(value: object) -> str:
+    return "" if value is None else str(value)
+
+
+def module(kind: str) -> ModuleType:
+    """Import a variant from its file, as fresh as in a new process."""
+    path = ROOT / "template/variants/ingest" / f"{kind}.py"
+    spec = importlib.util.spec_from_file_location(f"variant_{kind}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    loaded = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(loaded)
+    if kind != "object_store":
+        loaded.BATCH = 10  # type: ignore[attr-defined]
+    return loaded
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+def wait_for(port: int) -> None:
+    for _ in range(200):
+        with socket.socket() as one:
+            if one.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.1)
+    raise TimeoutError(f"nothing listens on port {port}")
+
+
+# --- the servers --------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def postgres_port() -> Iterator[int]:
+    """Start a PostgreSQL cluster of our own; root may not run one, the package's user may."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    binaries = found[-1].parent if found else Path(str(shutil.which("initdb"))).parent
+    folder, port = Path(tempfile.mkdtemp(prefix="pg-")), free_port()
+    as_user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
+    if as_user:
+        shutil.chown(folder, "postgres")
+
+    def run(tool: str, *arguments: str) -> None:
+        command = [*as_user, str(binaries / tool), "-D", str(folder / "data"), *arguments]
+        subprocess.run(command, cwd="/", check=True, stdout=subprocess.DEVNULL)
+
+    (folder / "password").write_text("sesame-7919\n")
+    (folder / "password").chmod(0o644)
+    run(
+        "initdb",
+        "-A",
+        "scram-sha-256",
+        "-U",
+        "ada",
+        "--pwfile",
+        str(folder / "password"),
+        "-E",
+        "UTF8",
+        "-N",
+    )
+    settings = f"-h 127.0.0.1 -p {port} -k {folder} -c fsync=off"
+    run("pg_ctl", "-w", "-l", str(folder / "log"), "-o", settings, "start")
+    yield port
+    run("pg_ctl", "-m", "immediate", "stop")
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def postgres(postgres_port: int, monkeypatch: pytest.MonkeyPatch) -> Source:
+    for name, value in {"PGUSER": "ada", "PGPASSWORD": "sesame-7919"}.items():
+        monkeypatch.setenv(name, value)
+    url = f"postgresql://127.0.0.1:{postgres_port}/postgres"
+    columns = '"ride id" bigint, at timestamptz, amount numeric, name text, late int'
+    with psycopg.connect(url) as connection:
+        connection.execute('DROP TABLE IF EXISTS "Odd ""rides"')
+        connection.execute(f'CREATE TABLE "Odd ""rides" ({columns})')
+
+    def put(new: Rows) -> None:
+        with (
+            psycopg.connect(url, options="-c timezone=UTC") as connection,
+            connection.cursor() as cursor,
+        ):
+            cursor.executemany(
+                'INSERT INTO "Odd ""rides" VALUES (%s, %s, %s, %s, %s)',
+                [list(row.values()) for row in new],
+            )
+
+    return Source("postgres", f'{url}#public.Odd "rides', put)
+
+
+@pytest.fixture(scope="session")
+def redis_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    port = free_port()
+    options = ["--requirepass", "sesame-7919", "--bind", "127.0.0.1", "--save", ""]
+    with (tmp_path_factory.mktemp("redis") / "log").open("wb") as log:
+        command = ["redis-server", "--port", str(port), *options]
+        server = subprocess.Popen(command, stdout=log, stderr=log)
+        wait_for(port)
+        yield port
+        server.terminate()
+        server.wait()
+
+
+@pytest.fixture
+def stream(redis_port: int, monkeypatch: pytest.MonkeyPatch) -> Source:
+    monkeypatch.setenv("REDIS_PASSWORD", "sesame-7919")
+    client = redis.Redis(port=redis_port, password="sesame-7919")
+    client.flushall()
+
+    def put(new: Rows) -> None:
+        for row in new:
+            client.xadd("rides", {name: as_text(value) for name, value in row.items()})
+
+    return Source("stream", f"redis://127.0.0.1:{redis_port}/0#rides", put)
+
+
+@pytest.fixture(scope="session")
+def store_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """Start moto's server: S3's own protocol over HTTP, kept in memory; it checks no signature."""
+    port = free_port()
+    with (tmp_path_factory.mktemp("moto") / "log").open("wb") as log:
+        command = [
+            Path(sys.executable).with_name("moto_server"),
+            "-H",
+            "127.0.0.1",
+            "-p",
+            str(port),
+        ]
+        server = subprocess.Popen(command, stdout=log, stderr=log)
+        wait_for(port)
+        yield port
+        server.terminate()
+        server.wait()
+
+
+@pytest.fixture
+def object_store(store_port: int, monkeypatch: pytest.MonkeyPatch) -> Source:
+    settings = {
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{store_port}",
+        "AWS_ALLOW_HTTP": "true",
+        "AWS_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": "ada",
+        "AWS_SECRET_ACCESS_KEY": "sesame-7919",
+    }
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    client, bucket = boto3.client("s3"), f"lake-{uuid.uuid4()}"
+    client.create_bucket(Bucket=bucket)
+
+    def put(new: Rows) -> None:
+        """Write an object of CSV or of Parquet, in turn."""
+        kind = "parquet" if new[0]["ride id"] == 15 else "csv"
+        body = io.BytesIO()
+        getattr(pl.DataFrame(new), f"write_{kind}")(body)
+        name = f"raw/{new[0]['ride id']:03}/rides.{kind}"
+        client.put_object(Bucket=bucket, Key=name, Body=body.getvalue())
+
+    return Source("object_store", f"s3://{bucket}/raw", put)
+
+
+@pytest.fixture(params=["object_store", "postgres", "stream"])
+def source(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Source:
+    monkeypatch.chdir(tmp_path)
+    Path("contract.yaml").write_text(CONTRACT)
+    made: Source = request.getfixturevalue(request.param)
+    return made
+
+
+# --- what every source promises -----------------------------------------------------------------
+
+
+def read(source: Source) -> pl.DataFrame:
+    return module(source.kind).ingest(source.address).collect().sort("ride id")
+
+
+def landed() -> dict[str, tuple[int, int]]:
+    """Every file that has landed, and what tells whether it was written again."""
+    return {
+        p.name: (p.stat().st_ino, p.stat().st_mtime_ns)
+        for p in Path("data/landed").glob("*")
+        if p.is_file()
+    }
+
+
+def test_all_rows_come_with_their_types(source: Source) -> None:
+    source.put(rows(0, 25))
+    frame = read(source)
+    assert frame["ride id"].to_list() == list(range(25))
+    assert frame.columns == list(rows(0, 1)[0])
+    assert (frame["amount"].dtype, frame["amount"].null_count()) == (pl.Float64, 5)
+    assert isinstance(frame["at"].dtype, pl.Datetime)
+    assert frame["at"].cast(pl.Datetime("us")).to_list() == [row["at"] for row in rows(0, 25)]
+    assert frame["name"][7] == 'Zoë, the "7"'
+    assert frame["late"].sum() == 12
+
+
+def test_the_second_time_only_new_rows_are_read(source: Source) -> None:
+    source.put(rows(0, 25))
+    read(source)
+    before = landed()
+    assert read(source).height == 25
+    assert landed() == before
+    source.put(rows(25, 31))  # row 25 has the time of row 24
+    assert read(source)["ride id"].to_list() == list(range(31))
+    changed = {name for name, stat in landed().items() if before.get(name) != stat}
+    assert len(changed - {"etags.json"}) == 1
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_an_interruption_leaves_nothing_half_written(source: Source, when: str) -> None:
+    source.put(rows(0, 15))
+    source.put(rows(15, 30))
+    broken, calls = module(source.kind), []
+
+    def replace(one: Path, other: Path) -> None:
+        calls.append(other)
+        if len(calls) < 2 or when == "after":
+            one.replace(other)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+
+    broken.os = type("Os", (), {**vars(os), "replace": staticmethod(replace)})  # type: ignore[attr-defined]
+    with pytest.raises(KeyboardInterrupt):
+        broken.ingest(source.address)
+    assert broken.ingest("data/landed").collect().height > 0
+    assert read(source)["ride id"].unique().to_list() == list(range(30))
+
+
+def test_a_source_that_is_down_is_one_clear_line_within_seconds(
+    source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source.put(rows(0, 15))
+    read(source)
+    before, started = landed(), time.monotonic()
+    port, closed = str(urlsplit(source.address).port), str(free_port())
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{closed}")
+    with pytest.raises(OSError, match=closed) as caught:
+        module(source.kind).ingest(source.address.replace(port, closed))
+    assert 1 < time.monotonic() - started < 15
+    assert "sesame" not in str(caught.value)
+    assert landed() == before
+
+
+def test_landed_files_can_stand_in_for_the_server(source: Source, tmp_path: Path) -> None:
+    """The rehearsal reads a copy of them, and so can a machine without access."""
+    source.put(rows(0, 15))
+    frame = read(source)
+    shutil.copytree("data/landed", tmp_path / "copy")
+    assert (
+        module(source.kind).ingest(str(tmp_path / "copy")).collect().sort("ride id").equals(frame)
+    )
+
+
+# --- what one source promises -------------------------------------------------------------------
+
+
+def test_postgres_refuses_a_wrong_password_without_saying_it(
+    postgres: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PGPASSWORD", "wrong-7919")
+    Path("contract.yaml").write_text(CONTRACT)
+    with pytest.raises(OSError, match="authentication failed") as caught:
+        module("postgres").ingest(postgres.address)
+    assert "7919" not in str(caught.value)
+
+
+def test_postgres_finds_what_came_later_with_the_time_of_the_last_row(
+    postgres: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("contract.yaml").write_text(CONTRACT)
+    postgres.put(rows(0, 25))
+    read(postgres)
+    postgres.put([{**rows(24, 25)[0], "ride id": -1}, {**rows(1, 2)[0], "ride id": -2, "at": None}])
+    assert read(postgres)["ride id"].to_list() == list(range(-1, 25))
+
+
+def test_a_stream_gives_the_bytes_that_a_csv_file_gives(
+    stream: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("contract.yaml").write_text(CONTRACT)
+    with Path("rides.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(rows(0, 1)[0])
+        writer.writerows([as_text(value) for value in row.values()] for row in rows(0, 200))
+    stream.put(rows(0, 200))
+    made = {"stream": stream.address, "files": "rides.csv"}
+    for kind, address in made.items():
+        module(kind).ingest(address).collect().sort("at", "ride id").write_parquet(
+            f"{kind}.parquet"
+        )
+    assert Path("stream.parquet").read_bytes() == Path("files.parquet").read_bytes()
+
+
+def test_a_poisoned_entry_goes_to_the_dead_letters_once_with_the_reason(
+    stream: Source, redis_port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("contract.yaml").write_text(CONTRACT)
+    client = redis.Redis(port=redis_port, password="sesame-7919", protocol=2)
+    good = {name: as_text(value) for name, value in rows(1, 2)[0].items()}
+    poison = {
+        "ride id is missing": {**good, "ride id": ""},
+        "Invalid isoformat string: 'soon'": {**good, "at": "soon"},
+        "could not convert string to float: 'much'": {**good, "amount": "much"},
+        "'utf-8' codec can't decode byte 0xff in position 0: invalid start byte": {"name": b"\xff"},
+    }
+    stream.put(rows(0, 5))
+    for fields in poison.values():
+        client.xadd("rides", fields)  # type: ignore[arg-type]
+    stream.put(rows(5, 25))
+    for _ in range(2):
+        assert read(stream)["ride id"].to_list() == list(range(25))
+    dead: Any = client.xrange("rides:dead")
+    assert [fields[b"_reason"].decode() for _, fields in dead] == list(poison)
+    assert dead[1][1][b"at"] == b"soon"
+    groups: Any = client.xinfo_groups("rides")
+    assert [group["pending"] for group in groups] == [0]
+
+
+def test_a_run_is_bounded_and_a_lost_folder_is_read_again(
+    stream: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("contract.yaml").write_text(CONTRACT)
+    stream.put(rows(0, 45))
+    short = module("stream")
+    short.BATCHES = 3  # type: ignore[attr-defined]
+    assert (
+        short.ingest(stream.address).collect().height == 20
+    )  # the first looks for what was pending
+    assert read(stream).height == 45
+    shutil.rmtree("data/landed")
+    assert read(stream).height == 45
+
+
+def test_an_object_that_changed_is_read_again_and_one_that_went_is_forgotten(
+    object_store: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    object_store.put(rows(0, 10))
+    object_store.put(rows(10, 20))
+    read(object_store)
+    before = landed()
+    object_store.put(rows(10, 25))
+    assert read(object_store).height == 25
+    unchanged = "000%2Frides.csv"
+    assert (landed()[unchanged], len(landed())) == (before[unchanged], len(before))
+    bucket = str(urlsplit(object_store.address).hostname)
+    boto3.client("s3").delete_object(Bucket=bucket, Key="raw/000/rides.csv")
+    assert read(object_store)["ride id"].to_list() == list(range(10, 25))
