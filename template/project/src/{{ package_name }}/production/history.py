@@ -45,7 +45,7 @@ def as_of(frame: pl.DataFrame, contract: config.Contract) -> pl.DataFrame:
 
 
 def build(frame: pl.DataFrame, contract: config.Contract, path: Path) -> None:
-    """Write the store of the valid rows, so that a reader sees the old file or the new one, never a half."""
+    """Write the store of the rows that `as_of` returns, once both agree; a reader sees the old file or the new one."""
     made = path.with_suffix(".tmp")
     made.unlink(missing_ok=True)
     with contextlib.closing(sqlite3.connect(made)) as db, db:
@@ -60,10 +60,11 @@ def build(frame: pl.DataFrame, contract: config.Contract, path: Path) -> None:
             rows = _events(frame, past, contract).with_row_index("seq")
             columns = rows.select(pl.lit(number), "key", "known", "seq", "value").iter_rows()
             db.executemany("insert into events values (?, ?, ?, ?, ?)", columns)
+    _check(frame, contract, made)
     os.replace(made, path)
 
 
-def check(frame: pl.DataFrame, contract: config.Contract, path: Path) -> None:
+def _check(frame: pl.DataFrame, contract: config.Contract, path: Path) -> None:
     """Refuse rows that know their own outcome, and a join that says else than the store, which asks row by row."""
     moment = pl.lit(moments(frame[contract.clock].to_numpy(), contract))
     for name, past in contract.history.items():

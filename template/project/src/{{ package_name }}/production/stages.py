@@ -19,10 +19,9 @@ MODEL, LEVELS, PROFILE = (Path(f"model/{name}") for name in ("model.txt", "level
 
 def featurize() -> None:
     """Make data/features.parquet from the valid rows: id, time, target and the features; and the store of history."""
-    contract, valid = config.contract(), pl.read_parquet(VALID)
-    frame = history.as_of(valid, contract)
-    history.build(valid, contract, HISTORY)
-    history.check(frame, contract, HISTORY)
+    contract = config.contract()
+    frame = history.as_of(pl.read_parquet(VALID), contract)
+    history.build(frame, contract, HISTORY)
     found = {
         f"feature:{name}": pl.Series(array.tolist() if array.dtype == object else array)
         for name, array in features(frame, contract).items()
