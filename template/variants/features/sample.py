@@ -37,6 +37,8 @@ def features(columns: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         "visib": columns["visib"],
         "plane_year": columns["plane_year"],
         "seats": columns["seats"],
+        "route_delay": columns["route_delay"],
+        "plane_delay": columns["plane_delay"],
     }
 
 

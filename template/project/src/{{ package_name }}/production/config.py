@@ -40,6 +40,20 @@ class Column(Strict):
     nulls: Share = 0.0
 
 
+class Past(Strict):
+    """A feature: the mean of `of` over the `last` rows with the same `by` whose outcome was known, by `known`."""
+
+    of: str
+    by: Annotated[list[str], Field(min_length=1)]
+    known: str  # the column that holds when, in UTC
+    last: Annotated[int, Field(ge=1, le=1000)]
+
+    @property
+    def series(self) -> str:
+        """What the store calls its events; a release of another contract does not find them."""
+        return f"{self.of} by {', '.join(self.by)}, {self.known}"
+
+
 class Contract(Strict):
     """What the data must look like: read by validate, train, service and watch."""
 
@@ -53,6 +67,8 @@ class Contract(Strict):
     unlabelled: Share = 0.0
     quarantine: Share
     columns: dict[str, Column]
+    history: dict[str, Past] = {}
+    lead_minutes: Annotated[float, Field(ge=0)] = 0  # a prediction is made so long before the row's time
     not_features: dict[str, str] = {}
     rules: dict[str, str] = {}  # SQL over the source's columns, for what no single column can say; true is right
     slices: list[str] = []
@@ -76,6 +92,11 @@ class Contract(Strict):
     def row(self) -> list[str]:
         """The columns of a request."""
         return [*self.columns, self.time] if self.time else [*self.columns]
+
+    @property
+    def outcomes(self) -> set[str]:
+        """The columns of the source from which history is made, beside the contract's own."""
+        return {name for past in self.history.values() for name in (past.of, past.known)} - {self.target}
 
 
 class Objective(Strict, Generic[Target]):
@@ -171,6 +192,22 @@ def contract(root: Path = Path()) -> Contract:
         raise Problem(f"contract.yaml: {what}; name all (multiclass), both, the wanted one last (binary), or none")
     if unknown := set(found.slices) - set(found.columns):
         raise Problem(f"contract.yaml: slices: {unknown.pop()} is no column; use one of columns")
+    for name, past in found.history.items():
+        text = {key for key, column in found.columns.items() if column.type in ("string", "integer")}
+        if (
+            not found.time
+            or name in {*found.row, found.key, found.target}
+            or (found.several and past.of == found.target)
+        ):
+            what = "needs a time, a name of its own, and an outcome that is a number"
+            raise Problem(f"contract.yaml: history.{name}: {what}; mend it, or take it out")
+        if unsent := set(past.by) - text:
+            raise Problem(
+                f"contract.yaml: history.{name}.by: {unsent.pop()} is no text or integer among columns; use one"
+            )
+        if early := {past.of, past.known} & set(found.row):
+            what = f"{early.pop()} is sent with the request, so it is no outcome"
+            raise Problem(f"contract.yaml: history.{name}: {what}; name what is known later")
     return found
 
 

@@ -44,6 +44,9 @@ def text(found: infer.Proposal, old: config.Contract) -> str:
     head |= {"unlabelled": found.unlabelled, "quarantine": old.quarantine, "slices": _slices(found)}
     lines = [HEAD, *(f"# {note}\n" for note in found.notes), *(_flow({key: value}) for key, value in head.items())]
     lines += ["\ncolumns:\n", *(f"  {_flow({name: rules})}" for name, rules in found.columns.items())]
+    if old.history:
+        lines += ["\nhistory:\n", *(f"  {_flow({name: past.model_dump()})}" for name, past in old.history.items())]
+        lines.append(_flow({"lead_minutes": old.lead_minutes}))
     left_out = [f"  {_flow({name: why})}" for name, why in found.not_features.items()]
     return "".join([*lines, *(["\nnot_features: # in the source, and left out\n", *left_out] if left_out else [])])
 

@@ -12,7 +12,7 @@ import polars as pl
 
 from .. import train as yours_train
 from . import config, matrix, metrics, releases, score
-from .stages import LEVELS, MODEL, VALID, labelled, load_features, read_json, write_json
+from .stages import HISTORY, LEVELS, MODEL, VALID, labelled, load_features, read_json, write_json
 
 REPORT = Path("reports/evaluate.json")
 Report = dict[str, Any]
@@ -79,7 +79,7 @@ def _champion(rows: pl.DataFrame) -> dict[str, np.ndarray]:
         rows.write_parquet(asked := Path(folder, "rows.parquet"))
         command = [sys.executable, "-m", str(__package__), "score", str(asked), f"{folder}/scored.parquet"]
         root = releases.source(release).resolve()
-        environment = os.environ | {"PYTHONPATH": str(root)}
+        environment = os.environ | {"PYTHONPATH": str(root), "HISTORY": str(HISTORY.resolve())}
         done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True)
         if done.returncode:
             raise config.Problem(f"evaluate: release {release} cannot score: {done.stderr[-200:]}")

@@ -51,6 +51,7 @@ def typed(frame: pl.DataFrame, contract: config.Contract) -> pl.DataFrame:
         place = pl.Series(np.random.default_rng(1).random(frame.height) * 365 * 86400e6).cast(pl.Duration("us"))
         frame = frame.with_columns((pl.lit(datetime(2000, 1, 1)) + place).alias(contract.clock))
     made = [pl.col(contract.key).cast(pl.String), times(frame[contract.clock]), _target(frame, contract)]
+    made += [times(frame[name]) for name in {p.known for p in contract.history.values()} & set(frame.columns)]
     for name, column in contract.columns.items():
         if column.type == "datetime" and name in frame.columns:
             made.append(times(frame[name]))

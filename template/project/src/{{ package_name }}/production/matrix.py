@@ -12,13 +12,17 @@ DAY = np.timedelta64(1, "D")
 
 
 def columns(values: Mapping[str, Sequence[Any]], contract: config.Contract) -> Columns:
-    """Return one array per contract column, dates as days since 1970, and the time: None becomes NaN or stays None."""
+    """Return one array per contract column and history feature, and the time: None becomes NaN or stays None.
+
+    Dates become days since 1970.
+    """
     kinds: dict[str, Any] = {"string": object, "datetime": "datetime64[us]"}
     found = {name: np.array(values[name], kinds.get(c.type, np.float64)) for name, c in contract.columns.items()}
     for name, column in contract.columns.items():
         if column.type == "datetime":
             days = (found[name] - np.datetime64("1970-01-01")) / DAY
             found[name] = np.where(np.isnat(found[name]), np.nan, days)
+    found |= {name: np.array(values[name], np.float64) for name in contract.history}
     if contract.time:
         found[contract.time] = np.array(values[contract.time], "datetime64[us]")
     return found

@@ -13,11 +13,11 @@ import polars as pl
 from polars import selectors
 
 from . import config, diff, matrix, releases, score
-from .stages import LEVELS, MODEL, PROFILE, RAW, VALID, load_features, write_json
+from .stages import HISTORY, LEVELS, MODEL, PROFILE, RAW, VALID, load_features, write_json
 
 PACKAGE, NUMBER = Path(__file__).parents[1], "_number"
 # The serving image holds what answers requests and nothing else: no DVC, no Evidently, no Polars.
-SERVING = ["__init__", "__main__", "config", "matrix", "predictions", "releases", "score", "service"]
+SERVING = ["__init__", "__main__", "config", "matrix", "predictions", "releases", "score", "service", "store"]
 CODE = ["__init__", "features", "train", *(f"production/{name}" for name in SERVING)]
 FILES = [MODEL, LEVELS, PROFILE, *map(Path, ("contract.yaml", "slo.yaml", "bentofile.yaml", "requirements-serve.txt"))]
 
@@ -58,10 +58,14 @@ def _add_golden(root: Path) -> None:
     rows = unseen.gather_every(max(unseen.height // 50, 1)).head(50)
     values = rows.select(contract.row).with_columns(selectors.datetime().dt.to_string("iso")).to_dicts()
     engine = score.Engine(root)
-    predictions = engine.predict(values)
+    # As-of by the row's own time: outcomes are only added, so the same past gives the same answer later.
+    asked, read = engine.store.recall(values)
+    if not read:
+        raise config.Problem(f"package: {HISTORY} cannot be read, and golden rows need their history; `make featurize`")
+    predictions = engine.predict(asked)
     if bad := int((~np.isfinite(predictions)).sum()):
         raise config.Problem(f"package: the model answers NaN for {bad} of {len(values)} golden rows; see train.py")
-    _refuse_skew(engine, rows.select(contract.row).to_dicts(), rows[NUMBER].to_numpy())
+    _refuse_skew(engine, asked, rows[NUMBER].to_numpy())
     write_json(root / "model/golden.json", {"rows": values, "answers": engine.answers(predictions.tolist())})
 
 

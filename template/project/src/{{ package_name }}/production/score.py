@@ -1,6 +1,7 @@
 """The engine that turns rows into probabilities: in the service, in bulk, and for golden rows."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 from .. import features as yours_features
 from .. import train as yours_train
 from . import config, matrix
+from .store import Store
 
 
 class Engine:
@@ -18,11 +20,12 @@ class Engine:
         self.contract, business = config.contract(root), config.slo(root).business
         self.threshold = business.wrong / (business.right + business.wrong)
         self.levels = json.loads((root / "model/levels.json").read_text(encoding="utf-8"))
+        self.store = Store(Path(os.environ.get("HISTORY", "data/history.sqlite")), self.contract)
         self.model = yours_train.load((root / "model/model.txt").read_text(encoding="utf-8"))
 
     def encode(self, rows: list[dict[str, Any]]) -> np.ndarray:
-        """Return the model's matrix of the rows, float64 (rows, features)."""
-        values = {name: [row[name] for row in rows] for name in self.contract.row}
+        """Return the model's matrix of rows with their history, float64 (rows, features)."""
+        values = {name: [row[name] for row in rows] for name in [*self.contract.row, *self.contract.history]}
         return matrix.encode(yours_features.features(matrix.columns(values, self.contract)), self.levels)
 
     def predict(self, rows: list[dict[str, Any]]) -> np.ndarray:
@@ -53,7 +56,10 @@ def score(rows: str, scored: str, root: Path = Path()) -> None:
 
     engine = Engine(root)
     parts = pl.read_parquet(rows, columns=engine.contract.row).iter_slices(50_000)
-    found = np.concatenate([engine.predict(part.to_dicts()) for part in parts])
+    asked, read = zip(*(engine.store.recall(part.to_dicts()) for part in parts), strict=True)
+    if not all(read):
+        raise config.Problem("score: the store of history cannot be read; `make featurize` writes it, HISTORY names it")
+    found = np.concatenate([engine.predict(part) for part in asked])
     pl.DataFrame(found.reshape(len(found), -1)).write_parquet(scored)
 
 

@@ -78,6 +78,7 @@ class Answers:
         self.requests = Counter("service_requests_total", "Requests", ["release", "route", "code"])
         self.seconds = Histogram("service_request_seconds", "Time to answer", ["release", "route"], buckets=BUCKETS)
         self.predictions = Counter("service_predictions_total", "Rows answered", ["release"])
+        self.missing = Counter("service_history_missing_total", "Rows answered without their history", ["release"])
         dropped = Counter("service_log_dropped_total", "Rows that the log lost", ["release"]).labels(self.release)
         self.log = PredictionLog(Path(os.environ.get("RUN_DIR", "run")), dropped.inc)
 
@@ -94,8 +95,8 @@ class Answers:
             raise HTTPException(422 if isinstance(error, msgspec.ValidationError) else 400, str(error)) from None
         return (found, True) if isinstance(found, list) else ([found], False)
 
-    async def decode_rows(self, request: Request) -> tuple[list[Answer], bool]:
-        """Return rows by the contract's names; times with a zone become UTC."""
+    async def decode_rows(self, request: Request) -> tuple[list[Answer], bool, Answer]:
+        """Return rows with their history, whether they came as a list, and what to say of them; times become UTC."""
         decoded, many = await self.decode(request, self.rows)
         names = self.engine.contract.row
         rows = [dict(zip(names, (getattr(row, at) for at in self.fields), strict=True)) for row in decoded]
@@ -103,24 +104,26 @@ class Answers:
             for name in self.times:
                 if row[name] and row[name].tzinfo:
                     row[name] = row[name].astimezone(UTC).replace(tzinfo=None)
-        return rows, many
+        rows, read = self.engine.store.recall(rows)
+        self.missing.labels(self.release).inc(0 if read else len(rows))
+        return rows, many, {} if read else {"degraded": True}
 
 
 async def predict(request: Request, ask: Answers, request_id: str) -> Answer:
-    rows, many = await ask.decode_rows(request)
+    rows, many, note = await ask.decode_rows(request)
     found = ask.engine.predict(rows).tolist()
     ask.predictions.labels(ask.release).inc(len(rows))
     ids = [f"{request_id}:{number}" if many else request_id for number in range(len(rows))]
     said = {"release": ask.release, "at": time.time()}
     ask.log.put([{"id": i, "prediction": p, "row": row} | said for i, p, row in zip(ids, found, rows, strict=True)])
     answers = ask.engine.answers(found)
-    return {"predictions": answers} if many else answers[0]
+    return note | ({"predictions": answers} if many else answers[0])
 
 
 async def explain(request: Request, ask: Answers, request_id: str) -> Answer:
-    rows, many = await ask.decode_rows(request)
+    rows, many, note = await ask.decode_rows(request)
     found = ask.engine.explain(rows)
-    return {"contributions": found if many else found[0]}
+    return note | {"contributions": found if many else found[0]}
 
 
 async def feedback(request: Request, ask: Answers, request_id: str) -> Answer:

@@ -10,15 +10,18 @@ import polars as pl
 
 from .. import features as yours_features
 from .. import train as yours_train
-from . import config, drift, matrix
+from . import config, drift, history, matrix
 
 RAW, VALID, FEATURES = (Path(f"data/{name}.parquet") for name in ("raw", "valid", "features"))
+HISTORY = Path("data/history.sqlite")
 MODEL, LEVELS, PROFILE = (Path(f"model/{name}") for name in ("model.txt", "levels.json", "profile.json"))
 
 
 def featurize() -> None:
-    """Make data/features.parquet from the valid rows: id, time, target and the features."""
-    contract, frame = config.contract(), pl.read_parquet(VALID)
+    """Make data/features.parquet from the valid rows: id, time, target and the features; and the store of history."""
+    contract = config.contract()
+    frame = history.as_of(pl.read_parquet(VALID), contract)
+    history.build(frame, contract, HISTORY)
     found = {
         f"feature:{name}": pl.Series(array.tolist() if array.dtype == object else array)
         for name, array in features(frame, contract).items()
@@ -28,8 +31,8 @@ def featurize() -> None:
 
 
 def features(frame: pl.DataFrame, contract: config.Contract) -> matrix.Columns:
-    """Return your features of a frame of valid rows, along the path that the service takes."""
-    values = frame.select(contract.row).to_dict(as_series=False)
+    """Return your features of valid rows with their history, along the path that the service takes."""
+    values = frame.select(*contract.row, *contract.history).to_dict(as_series=False)
     return yours_features.features(matrix.columns(values, contract))
 
 

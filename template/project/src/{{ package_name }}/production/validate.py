@@ -38,7 +38,7 @@ def validate() -> None:
 
 def refuse_columns(raw: pl.DataFrame, contract: config.Contract) -> None:
     """Stop at a missing or retyped column, naming it and the first values that do not fit."""
-    for name, column in contract.columns.items():
+    for name, column in (contract.columns | dict.fromkeys(contract.outcomes, config.Column(type="string"))).items():
         if name not in raw.columns:
             way_out = "ask its source, or change contract.yaml and raise its version"
             raise config.Problem(f"validate: column {name} is missing from the batch; {way_out}")
@@ -59,6 +59,8 @@ def split(raw: pl.DataFrame, contract: config.Contract) -> tuple[pl.DataFrame, p
         contract.clock: dy.Datetime(),
         contract.target: told,
     }
+    rules |= {past.of: dy.Float(nullable=True) for past in contract.history.values() if past.of != contract.target}
+    rules |= {past.known: dy.Datetime(nullable=True) for past in contract.history.values()}
     rules |= {name: _rule(column) for name, column in contract.columns.items()}
     between = {name: _between(sql) for name, sql in contract.rules.items()}
     schema: type[dy.Schema] = type("Contract", (dy.Schema,), rules | between)

@@ -53,6 +53,7 @@ def read_log(contract: config.Contract) -> tuple[pl.DataFrame, pl.DataFrame, pl.
     """Return the rows served, in the order of their time; what was said (id, release, at, prediction); late labels."""
     text = {"string": pl.String, "datetime": pl.Datetime("us")}
     kinds: dict[str, Any] = {name: text.get(column.type, pl.Float64) for name, column in contract.columns.items()}
+    kinds |= dict.fromkeys(contract.history, pl.Float64)  # as it was looked up
     kinds |= {contract.time: pl.Datetime("us")} if contract.time else {}
     label = {"binary": pl.Boolean, "multiclass": pl.String, "regression": pl.Float64}[contract.task]
     prediction = pl.List(pl.Float64) if contract.task == "multiclass" else pl.Float64

@@ -17,7 +17,7 @@ import yaml
 
 from ... import ingest as yours_ingest
 from .. import config
-from ..stages import FEATURES, RAW, VALID
+from ..stages import FEATURES, HISTORY, RAW, VALID
 
 PACKAGE = Path(__file__).parents[2].name
 FAULTS = yaml.safe_load(Path(__file__).with_name("faults.yaml").read_text(encoding="utf-8"))
@@ -75,6 +75,7 @@ def scratch() -> Iterator[Path]:
         (root / "data").mkdir()
         for name in (RAW, VALID, FEATURES):
             pl.scan_parquet(name).filter(before).sink_parquet(root / name)
+        (root / HISTORY).symlink_to(HISTORY.resolve())
         yield root
 
 

@@ -114,6 +114,16 @@ def label_leak(root: Path) -> str:
     return "gate leakage: leaked"
 
 
+def future_row(root: Path) -> str:
+    """Let the join take the next outcome by the same key instead of the last."""
+    if not config.contract().history:
+        raise DoesNotApply("contract.yaml has no history")
+    path = next(root.glob("src/*/production/history.py"))
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace('strategy="backward"', 'strategy="forward"'), encoding="utf-8")
+    return "is not what was known"
+
+
 def worse_candidate(root: Path) -> str:
     """Give three of four training labels to some other row."""
     label, past = config.contract().target, pl.col(config.contract().clock) < config.params().split.train_until
