@@ -53,8 +53,12 @@ def missing_column(root: Path) -> str:
 
 
 def unit_error(root: Path) -> str:
-    columns = config.contract().columns.items()
-    known = [(c.nulls == 0, name) for name, c in columns if c.type in ("number", "integer") and c.max and c.max > 0]
+    columns, between = config.contract().columns.items(), " ".join(config.contract().rules.values())
+    known = [
+        (c.nulls == 0, n)
+        for n, c in columns
+        if c.type in ("number", "integer") and (c.max or 0) > 0 and n not in between
+    ]
     if not known:
         raise DoesNotApply("no column is a number")
     _, column = max(known)
