@@ -37,18 +37,8 @@ from scaffold.report import Draft, Plan
 
 ANSWERS_FILE = ".copier-answers.yml"
 PLANNER_SECONDS, INFERENCE_SECONDS = 120, 1800
-PROPOSED = {
-    "task",
-    "id",
-    "time",
-    "target",
-    "rows",
-    "classes",
-    "columns",
-    "not_features",
-    "split",
-    "notes",
-}
+PROPOSED = {"task", "id", "time", "target", "rows", "classes", "unlabelled", "columns"}
+PROPOSED |= {"not_features", "split", "notes"}
 NO_SUCH_VERSION = ("Unknown revision", "invalid reference", "did not match any file")
 
 
@@ -104,10 +94,10 @@ def _unfit(line: str, data: Data) -> Problem:
     """Turn a line of the emitted repo, `where: what; way out`, into a problem of this command."""
     where, _, rest = line.partition(": ")
     what, _, way_out = rest.rpartition("; ")
-    if where == "contract":  # The way out that it names is a file that nobody will see.
-        way_out = "mend the file"
-    what = (what or rest).replace(INCOMING, str(data.source))
-    return Problem(where, what, way_out or "choose other data")
+    if where == "contract":  # The file that it names as the way out is not written.
+        why = what.partition("(")[2].rstrip(")")
+        return Problem(f"--from-data {data.source}", f"cannot be read: {why}", "mend the data")
+    return Problem(where, what, way_out)
 
 
 def plan(root: Path, template: Template) -> Plan:

@@ -55,8 +55,11 @@ class Given:
 
     def with_data(self, data: Data) -> "Given":
         """Return these answers and those that the data implies, which win."""
-        implied, place = data.answers(), f"--from-data {data.source}"
-        return Given({**self.values, **implied}, {**self.places, **dict.fromkeys(implied, place)})
+        implied = data.answers()
+        places = {key: f"--{key.removesuffix('_column')}" for key in implied} | dict.fromkeys(
+            ("source", "files_path"), f"--from-data {data.source}"
+        )
+        return Given({**self.values, **implied}, {**self.places, **places})
 
     def check(self, questions: Mapping[str, Mapping[str, Any]]) -> None:
         """Raise Problem for a key that nobody asks, or a value of another type than asked."""

@@ -29,9 +29,10 @@ def draft_view(draft: Draft) -> RenderableType:
 def _proposal(found: dict[str, Any]) -> list[RenderableType]:
     """Show what the rows are taken for, column by column, and what is left out and why."""
     classes = f" of {', '.join(found['classes'][:8])}" if found["classes"] else ""
+    unlabelled = ", some without an answer" if found["unlabelled"] else ""
     facts = {
         "Task": f"{found['task']}: {found['target']}{classes}",
-        "Rows": f"{found['rows']:,}, {found['unlabelled']:.0%} at most without an answer",
+        "Rows": f"{found['rows']:,}{unlabelled}",
         "Time": found["time"] or "none: the split is by chance",
         "Split": f"train until {found['split']['train_until']}, "
         f"judge until {found['split']['evaluate_until']}, the rest is live",

@@ -24,7 +24,7 @@ def contract(json: bool = False) -> None:
     try:
         found = infer.propose(yours.ingest(params.source), old.target, old.time, old.id)
     except (OSError, ValueError, pl.exceptions.PolarsError) as error:
-        reason = " ".join(str(error).split())[:300]
+        reason = " ".join(str(error).split())[:200]
         raise config.Problem(
             f"contract: {params.source} cannot be read ({reason}); see source in params.yaml"
         ) from None
