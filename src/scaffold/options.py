@@ -56,9 +56,8 @@ class Given:
     def with_data(self, data: Data) -> "Given":
         """Return these answers and those that the data implies, which win."""
         implied = data.answers()
-        places = {key: f"--{key.removesuffix('_column')}" for key in implied} | dict.fromkeys(
-            ("source", "files_path"), f"--from-data {data.source}"
-        )
+        places = {key: f"--{key.removesuffix('_column')}" for key in implied}
+        places["source"] = places["files_path"] = f"--from-data {data.source}"
         return Given({**self.values, **implied}, {**self.places, **places})
 
     def check(self, questions: Mapping[str, Mapping[str, Any]]) -> None:

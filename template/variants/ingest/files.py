@@ -63,6 +63,7 @@ def _scan(path: Path) -> pl.LazyFrame:
     return pl.scan_csv(
         data,
         separator=mark,
+        new_columns=rows[mark][0],  # Polars leaves doubled quotes in a name as they are
         decimal_comma=mark != "," and commas > points,
         null_values=MISSING,
         infer_schema_length=None,

@@ -211,7 +211,9 @@ def _column(
     some, name, nulls = values.drop_nulls(), values.name, {"nulls": _room(missing)} if missing else {}
     text = some if some.dtype == pl.String else None
     kind = next((k for k, form in PERSONAL.items() if text is not None and _share(text, form) > 0.5), "")
-    if kind or (PERSONAL_NAME.search(name) and text is not None):
+    if not name:
+        made.not_features[name] = "it has no name"
+    elif kind or (PERSONAL_NAME.search(name) and text is not None):
         made.not_features[name] = f"looks like personal data ({kind or 'by its name'})"
     elif some.n_unique() < 2:
         made.not_features[name] = "one value, or none: it says nothing"

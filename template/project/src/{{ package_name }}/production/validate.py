@@ -60,7 +60,9 @@ def split(raw: pl.DataFrame, contract: config.Contract) -> tuple[pl.DataFrame, p
         contract.target: told,
     }
     rules |= {name: _rule(column) for name, column in contract.columns.items()}
-    schema: type[dy.Schema] = type("Contract", (dy.Schema,), dict(rules))
+    # Under aliases: a column may be named like a method of the schema.
+    columns = {f"c{at}": rule.with_alias(name) for at, (name, rule) in enumerate(rules.items())}
+    schema: type[dy.Schema] = type("Contract", (dy.Schema,), columns)
     good, failure = schema.filter(raw.select(rules.keys()), cast=True)
     counts, details = {rule: count for rule, count in failure.counts().items() if count}, failure.details()
     broken = [rule for rule in counts if rule in details.columns]
