@@ -10,6 +10,7 @@ import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
+import pexpect
 import polars as pl
 import pytest
 import yaml
@@ -19,6 +20,7 @@ from scaffold.cli import main
 from scaffold.data import Data
 from scaffold.errors import Problem
 
+DOWN, UP = "\x1b[B", "\x1b[A"
 UGLY = ["a b", '"quoted"', "it's", "ünï 日本", "class", "select", "{{ x }}", "a: #b", "1st", "a,b"]
 UGLY += [
     "null",
@@ -146,6 +148,40 @@ def test_the_proposal_is_in_the_json_and_the_answers_are_recorded(
     assert contract["columns"] == found["proposal"]["columns"]
     assert found["proposal"]["split"]["train_until"] in (tmp_path / "demo/params.yaml").read_text()
     assert (tmp_path / "demo/data/incoming/in.csv").samefile(tmp_path / "in.csv")
+
+
+def test_the_review_shows_the_proposal_and_a_change_makes_another(
+    template: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "in.csv").write_text(GOOD)
+    options = ["new", "demo", "--defaults", "--template", str(template)]
+    data = ["--from-data", "in.csv", "--target", "y"]
+    child = pexpect.spawn(
+        CLI[0],
+        [*CLI[1:], *options, *data],
+        cwd=str(tmp_path),
+        env={**os.environ, "TERM": "xterm", "PROMPT_TOOLKIT_NO_CPR": "1"},
+        dimensions=(80, 120),
+        encoding="utf-8",
+        timeout=60,
+    )
+    for shown in ("binary: y", "The data", "u, v, w", "Left out: n: counts the rows", "The plan"):
+        child.expect_exact(shown)
+    child.expect_exact("Leave")
+    child.send(DOWN + "\r")
+    child.expect_exact("Back")
+    child.send(UP * 6 + "\r")  # Up from the first goes round to the end of the list.
+    child.expect_exact("Which column is to be predicted")
+    child.send("\x7fa\r")
+    child.expect_exact("regression: a")
+    child.expect_exact("What now?")
+    child.send("\r")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 0
+    contract = yaml.safe_load((tmp_path / "demo/contract.yaml").read_text())
+    assert (contract["task"], contract["target"]) == ("regression", "a")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["demo", "in.csv"]
 
 
 def test_a_column_may_have_any_name(fitted: Fitted, tmp_path: Path) -> None:
