@@ -42,7 +42,8 @@ def text(found: infer.Proposal, old: config.Contract) -> str:
     head = {"dataset": old.dataset, "version": old.version, "task": found.task, "id": found.id, "time": found.time}
     head |= {"target": found.target} | ({"classes": found.classes} if found.classes else {})
     head |= {"unlabelled": found.unlabelled, "quarantine": old.quarantine, "slices": _slices(found)}
-    lines = [HEAD, *(f"# {' '.join(note.split())}\n" for note in found.notes), *(_flow({key: value}) for key, value in head.items())]
+    notes = [f"# {' '.join(note.split())}\n" for note in found.notes]
+    lines = [HEAD, *notes, *(_flow({key: value}) for key, value in head.items())]
     lines += ["\ncolumns:\n", *(f"  {_flow({name: rules})}" for name, rules in found.columns.items())]
     left_out = [f"  {_flow({name: why})}" for name, why in found.not_features.items()]
     return "".join([*lines, *(["\nnot_features: # in the source, and left out\n", *left_out] if left_out else [])])

@@ -76,8 +76,8 @@ def propose(rows: pl.LazyFrame, target: str, time: str | None, key: str | None) 
             made.columns[name] = rules
     _judge_leaks(made, sample)
     if not made.columns:
-        why = ", ".join(f"{name}: {reason}" for name, reason in list(made.not_features.items())[:3])
-        raise config.Problem(f"columns: none is left to predict from ({why or 'there is but the target'}); bring others")
+        why = ", ".join(f"{name}: {reason}" for name, reason in list(made.not_features.items())[:3]) or "no other"
+        raise config.Problem(f"columns: none is left to predict from ({why}); bring others")
     return made
 
 
