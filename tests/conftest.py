@@ -174,6 +174,37 @@ def render(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable
     return rendered
 
 
+@pytest.fixture(scope="session")
+def project(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A default project, set up; stopped and removed afterwards."""
+    root = tmp_path_factory.mktemp("default") / "project"
+    subprocess.run([*CLI, "new", root, "--defaults", "--template", template], check=True)
+    make(root, "setup", minutes=15)
+    yield root
+    make(root, "down", minutes=2)
+    shutil.rmtree(root / ".venv")
+
+
+def make(root: Path, *verbs: str, minutes: float = 5) -> str:
+    """Run verbs of the emitted Makefile as from a fresh shell; return what they print."""
+    ours = ("MAKE", "MFLAGS", "VIRTUAL_ENV", "PYTHON", "PYTEST")
+    shell = {key: value for key, value in os.environ.items() if not key.startswith(ours)}
+    log = root.with_suffix(".log")
+    with log.open("w") as out:
+        done = subprocess.run(
+            ["make", *verbs],
+            cwd=root,
+            env=shell,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            timeout=minutes * 60,
+        )
+    said = log.read_text()
+    assert done.returncode == 0, f"make {' '.join(verbs)}\n{said[-8000:]}"
+    return said
+
+
 def contents(root: Path) -> dict[str, bytes]:
     """Every file below a folder and its bytes, the history aside."""
     return {

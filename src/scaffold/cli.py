@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from questionary import Choice
 
+    from scaffold.data import Data
     from scaffold.options import Given, Template
     from scaffold.report import Draft, Written
 
@@ -88,6 +89,19 @@ def new(
     answers: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Give answers in a YAML file.")
     ] = None,
+    from_data: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Fit the project to this CSV, Parquet file or folder."),
+    ] = None,
+    target: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="Its column that is to be predicted.")
+    ] = None,
+    time: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="When a row became known; else found.")
+    ] = None,
+    key: Annotated[
+        str | None, typer.Option("--id", metavar="COLUMN", help="What tells rows apart, if any.")
+    ] = None,
     template: Annotated[
         str | None,
         typer.Option(metavar="PATH|URL", help="Use another template; its planner runs here."),
@@ -102,16 +116,19 @@ def new(
 ) -> None:
     """Ask, plan, show, and then write a project with its first commit."""
     with _errors_as_json(as_json):
+        from scaffold.data import Data
         from scaffold.options import Given, Template
 
+        rows = Data.chosen(from_data, target, time, key)
         silent = defaults or yes or answers is not None
         may_ask = sys.stdin.isatty() and sys.stdout.isatty() and not as_json
         if not may_ask and not silent:
             way_out = "use --defaults, --yes or --answers FILE"
             raise Problem("no terminal", "nobody is there to answer", way_out)
         given = Given.read(data or [], answers)
+        given = given.with_data(rows) if rows else given
         chosen = Template.chosen(template, ref)
-        done = _create(dest, chosen, given, ask=not silent, review=may_ask and not yes)
+        done = _create(dest, chosen, given, rows, ask=not silent, review=may_ask and not yes)
         print(done.as_json()) if as_json else _show_written(done, dest)
 
 
@@ -125,7 +142,9 @@ def _errors_as_json(wanted: bool) -> "Iterator[None]":
         raise
 
 
-def _create(dest: Path, template: "Template", given: "Given", ask: bool, review: bool) -> "Written":
+def _create(
+    dest: Path, template: "Template", given: "Given", data: "Data | None", ask: bool, review: bool
+) -> "Written":
     """Render beside the destination, get the consent that is needed, and move it there."""
     from scaffold import project
     from scaffold.generate import draft
@@ -139,7 +158,7 @@ def _create(dest: Path, template: "Template", given: "Given", ask: bool, review:
             number = len(list(folder.iterdir()))
             root = folder / str(number) / destination.name
             root.parent.mkdir()
-            return draft(template, root, given, ask=ask, before=before, again=again)
+            return draft(template, root, given, ask=ask, before=before, again=again, data=data)
 
         agreed = _reviewed(render(), render) if review else _feasible(render())
         files = agreed.files()
@@ -147,7 +166,7 @@ def _create(dest: Path, template: "Template", given: "Given", ask: bool, review:
         project.publish(agreed.root, destination)
     note = "git knows no identity of yours: the first commit is by scaffold@localhost"
     notes = [*agreed.notes, note] if neutral else agreed.notes
-    return Written(destination, commit, files, agreed.answers, agreed.plan, notes)
+    return Written(destination, commit, files, agreed.answers, agreed.plan, notes, agreed.proposal)
 
 
 def _feasible(made: "Draft") -> "Draft":
@@ -180,8 +199,10 @@ def _reviewed(made: "Draft", render: "Callable[[Draft, str], Draft]") -> "Draft"
 def _answers(made: "Draft") -> "list[Choice]":
     from questionary import Choice
 
-    width = max(map(len, made.answers))
-    known = [Choice(f"{key:{width}}  {value}", key) for key, value in made.answers.items()]
+    settled = {"source", "files_path"} if made.proposal else set()  # The rows are where they are.
+    open_ones = {key: value for key, value in made.answers.items() if key not in settled}
+    width = max(map(len, open_ones))
+    known = [Choice(f"{key:{width}}  {value}", key) for key, value in open_ones.items()]
     return [*known, Choice("Back", "")]
 
 

@@ -6,6 +6,7 @@ byte, what `copier copy` writes for the same answers.
 
 import contextlib
 import io
+import json
 import os
 import re
 import shutil
@@ -28,13 +29,16 @@ from jinja2 import TemplateError
 from plumbum import ProcessExecutionError
 from plumbum.machines import local
 
+from scaffold.data import INCOMING, Data
 from scaffold.errors import Problem
 from scaffold.options import Given, Template
 from scaffold.project import identity_environment
 from scaffold.report import Draft, Plan
 
 ANSWERS_FILE = ".copier-answers.yml"
-PLANNER_SECONDS = 120
+PLANNER_SECONDS, INFERENCE_SECONDS = 120, 1800
+PROPOSED = {"task", "id", "time", "target", "rows", "classes", "unlabelled", "columns"}
+PROPOSED |= {"not_features", "split", "notes"}
 NO_SUCH_VERSION = ("Unknown revision", "invalid reference", "did not match any file")
 
 
@@ -46,8 +50,9 @@ def draft(
     ask: bool,
     before: Draft | None = None,
     again: str = "",
+    data: Data | None = None,
 ) -> Draft:
-    """Render a project into a folder that does not exist yet, and plan it.
+    """Render a project into a folder that does not exist yet, fit it to the data, and plan it.
 
     `ask` runs the whole interview. With `before` and `again`, the answers of an earlier draft are
     kept and only the question `again` is asked anew, and those that its answer brings up.
@@ -65,15 +70,42 @@ def draft(
     answers = _recorded(folder)
     if before is None:
         given.check_used(answers)
-    return Draft(folder, answers, plan(folder, template), notes)
+    proposal = propose(folder, template, data) if data else None
+    return Draft(folder, answers, plan(folder, template), notes, proposal)
+
+
+def propose(root: Path, template: Template, data: Data) -> dict[str, Any]:
+    """Let the emitted inference read the data, and write the contract and the split it suggests."""
+    data.deliver(root / INCOMING)
+    done = _run_emitted(root, "contract", INFERENCE_SECONDS)
+    last = (done.stderr.strip() or "it said nothing").splitlines()[-1]
+    if done.returncode == 1 and "Traceback" not in done.stderr:
+        raise _unfit(last, data)
+    try:
+        found = json.loads(done.stdout)
+        if done.returncode or not found.keys() >= PROPOSED:
+            raise ValueError(last)
+    except (ValueError, AttributeError) as error:
+        raise _broken(template, f"its inference failed: {last}") from error
+    return dict(found)
+
+
+def _unfit(line: str, data: Data) -> Problem:
+    """Turn a line of the emitted repo, `where: what; way out`, into a problem of this command."""
+    where, _, rest = line.partition(": ")
+    what, _, way_out = rest.rpartition("; ")
+    if where == "contract":  # The file that it names as the way out is not written.
+        why = what.partition("(")[2].rstrip(")")
+        return Problem(f"--from-data {data.source}", f"cannot be read: {why}", "mend the data")
+    return Problem(where, what, way_out)
 
 
 def plan(root: Path, template: Template) -> Plan:
     """Run the emitted planner on a copy of the project, which it may write to."""
     scratch = root.parent / f"{root.name}.plan"
-    shutil.copytree(root, scratch, symlinks=True)
+    shutil.copytree(root, scratch, symlinks=True, ignore=shutil.ignore_patterns("incoming"))
     try:
-        done = _run_planner(scratch)
+        done = _run_emitted(scratch, "plan", PLANNER_SECONDS)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     try:
@@ -88,11 +120,12 @@ def plan(root: Path, template: Template) -> Plan:
     return result
 
 
-def _run_planner(root: Path) -> subprocess.CompletedProcess[str]:
+def _run_emitted(root: Path, verb: str, seconds: int) -> subprocess.CompletedProcess[str]:
     packages = [path.parent.parent for path in root.glob("src/*/production/__main__.py")]
     name = packages[0].name if packages else "package"
     environment = {**os.environ, "PYTHONPATH": "src", "PYTHONDONTWRITEBYTECODE": "1"}
-    command = [sys.executable, "-m", f"{name}.production", "plan", "--json"]
+    environment["PYTHONUTF8"] = "1"  # Names of columns are in any language.
+    command = [sys.executable, "-m", f"{name}.production", verb, "--json"]
     try:
         return subprocess.run(
             command,
@@ -100,11 +133,11 @@ def _run_planner(root: Path) -> subprocess.CompletedProcess[str]:
             env=environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            text=True,
-            timeout=PLANNER_SECONDS,
+            encoding="utf-8",
+            timeout=seconds,
         )
     except subprocess.TimeoutExpired:
-        late = f"no answer within {PLANNER_SECONDS} s"
+        late = f"no answer within {seconds} s"
         return subprocess.CompletedProcess(command, 124, stdout="", stderr=late)
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from scaffold.data import Data
 from scaffold.errors import Problem
 
 PACKAGE = Path(__file__).resolve().parent
@@ -51,6 +52,13 @@ class Given:
                 raise Problem(f"--data {pair}", "has no key=value", "write e.g. --data peak_rps=80")
             given.values[key.strip()], given.places[key.strip()] = value, f"--data {key.strip()}"
         return given
+
+    def with_data(self, data: Data) -> "Given":
+        """Return these answers and those that the data implies, which win."""
+        implied = data.answers()
+        places = {key: f"--{key.removesuffix('_column')}" for key in implied}
+        places["source"] = places["files_path"] = f"--from-data {data.source}"
+        return Given({**self.values, **implied}, {**self.places, **places})
 
     def check(self, questions: Mapping[str, Mapping[str, Any]]) -> None:
         """Raise Problem for a key that nobody asks, or a value of another type than asked."""

@@ -73,6 +73,7 @@ class Draft:
     answers: dict[str, Any]
     plan: Plan
     notes: list[str] = field(default_factory=list)
+    proposal: dict[str, Any] | None = None  # What the emitted inference found in the user's rows.
 
     def files(self) -> list[str]:
         """Return every emitted file, relative and sorted."""
@@ -90,6 +91,7 @@ class Written:
     answers: dict[str, Any]
     plan: Plan
     notes: list[str]
+    proposal: dict[str, Any] | None = None
 
     def as_json(self) -> str:
         return json.dumps({**asdict(self), "destination": str(self.destination)}, indent=2)

@@ -11,6 +11,7 @@ import re
 from pathlib import Path
 
 import polars as pl
+import polars.selectors as cs
 
 KINDS = (".csv", ".tsv", ".txt", ".parquet")
 MISSING = ["", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "?", "-"]
@@ -22,7 +23,12 @@ def ingest(source: str) -> pl.LazyFrame:
     `source` is a file or a folder. Raises OSError, ValueError or a Polars error when a file is missing or
     torn; nothing is written here.
     """
-    return pl.concat([_scan(path) for path in files(source)], how="vertical_relaxed")
+    scans = {path.name: _scan(path) for path in files(source)}
+    names = next(iter(scans.values())).collect_schema().names()
+    for name, rows in scans.items():
+        if odd := sorted(set(names) ^ set(rows.collect_schema())):
+            raise ValueError(f"column {odd[0]!r} is not in every file, see {name}")
+    return pl.concat([rows.select(names) for rows in scans.values()], how="vertical_relaxed")
 
 
 def files(source: str) -> list[Path]:
@@ -36,7 +42,10 @@ def files(source: str) -> list[Path]:
 
 def _scan(path: Path) -> pl.LazyFrame:
     if path.suffix.lower() == ".parquet":
-        return pl.scan_parquet(path)
+        named, exact = cs.categorical() | cs.enum(), cs.decimal()
+        # As a CSV would hold them: words as text, numbers as floats, and nothing where no number is.
+        plain = pl.scan_parquet(path).with_columns(named.cast(pl.String), exact.cast(pl.Float64))
+        return plain.with_columns(cs.float().fill_nan(None))
     encoding = _encoding(path)
     with path.open(encoding=encoding, newline="") as file:
         lines = [line for line in (file.readline() for _ in range(200)) if line.strip()]
@@ -54,6 +63,7 @@ def _scan(path: Path) -> pl.LazyFrame:
     return pl.scan_csv(
         data,
         separator=mark,
+        new_columns=rows[mark][0],  # Polars leaves doubled quotes in a name as they are
         decimal_comma=mark != "," and commas > points,
         null_values=MISSING,
         infer_schema_length=None,
@@ -69,6 +79,8 @@ def _encoding(path: Path) -> str:
             return "utf-16"
         try:
             while part := file.read(1 << 24):
+                if b"\0" in part:
+                    raise ValueError(f"{path.name} is no text")
                 decoder.decode(part)
         except UnicodeDecodeError:
             return "cp1252"

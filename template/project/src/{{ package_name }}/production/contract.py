@@ -24,7 +24,7 @@ def contract(json: bool = False) -> None:
     try:
         found = infer.propose(yours.ingest(params.source), old.target, old.time, old.id)
     except (OSError, ValueError, pl.exceptions.PolarsError) as error:
-        reason = " ".join(str(error).split())[:300]
+        reason = " ".join(str(error).split())[:200]
         raise config.Problem(
             f"contract: {params.source} cannot be read ({reason}); see source in params.yaml"
         ) from None
@@ -42,7 +42,8 @@ def text(found: infer.Proposal, old: config.Contract) -> str:
     head = {"dataset": old.dataset, "version": old.version, "task": found.task, "id": found.id, "time": found.time}
     head |= {"target": found.target} | ({"classes": found.classes} if found.classes else {})
     head |= {"unlabelled": found.unlabelled, "quarantine": old.quarantine, "slices": _slices(found)}
-    lines = [HEAD, *(f"# {note}\n" for note in found.notes), *(_flow({key: value}) for key, value in head.items())]
+    notes = [f"# {' '.join(note.split())}\n" for note in found.notes]
+    lines = [HEAD, *notes, *(_flow({key: value}) for key, value in head.items())]
     lines += ["\ncolumns:\n", *(f"  {_flow({name: rules})}" for name, rules in found.columns.items())]
     if old.history:
         lines += ["\nhistory:\n", *(f"  {_flow({name: past.model_dump()})}" for name, past in old.history.items())]
@@ -66,6 +67,11 @@ def _slices(found: infer.Proposal) -> list[str]:
 
 
 def _flow(data: dict[str, Any]) -> str:
-    """Return one line of YAML, whatever the names hold."""
-    dumped = yaml.safe_dump(data, default_flow_style=True, allow_unicode=True, sort_keys=False, width=10**9)
-    return str(dumped).strip()[1:-1] + "\n"
+    """Return one line of YAML, whatever the name and what it stands for hold."""
+    style: dict[str, Any] = {"allow_unicode": True, "sort_keys": False, "width": 10**9}
+    dumped = str(yaml.safe_dump(data, default_flow_style=True, **style))
+    if dumped.startswith("{? "):  # YAML's form of an empty, long or broken key, which is more than a line
+        ((name, value),) = data.items()
+        quoted = str(yaml.safe_dump(name, default_style='"', **style)).strip()
+        dumped = "{" + quoted + str(yaml.safe_dump({"x": value}, default_flow_style=True, **style))[2:]
+    return dumped.strip()[1:-1] + "\n"

@@ -3,6 +3,7 @@
 Statistics stream over all rows; what needs values is judged on a sample of at most 100,000.
 """
 
+import difflib
 import re
 from dataclasses import dataclass, field
 from typing import Any
@@ -55,7 +56,11 @@ def propose(rows: pl.LazyFrame, target: str, time: str | None, key: str | None) 
     schema = rows.collect_schema()
     for role, name in (("target", target), ("time", time), ("id", key)):
         if name is not None and name not in schema:
-            raise config.Problem(f"{role}: there is no column {name!r}; there are {', '.join(list(schema)[:12])}")
+            near = difflib.get_close_matches(name, list(schema), n=1, cutoff=0.5)
+            way_out = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(list(schema)[:12])}"
+            raise config.Problem(f"{role}: there is no column {name!r}; {way_out}")
+    if taken := [name for name in schema if name in ("_row", "_when", "*") or re.match(r"\^.*\$$", name)]:
+        raise config.Problem(f"columns: the name {taken[0]!r} means something else here; rename it")
     height = int(rows.select(pl.len()).collect(engine="streaming").item())
     sample = rows.gather_every(max(1, height // SAMPLE)).head(SAMPLE).collect(engine="streaming")
     nulls = rows.select(pl.all().null_count()).collect(engine="streaming").row(0, named=True)
@@ -71,12 +76,15 @@ def propose(rows: pl.LazyFrame, target: str, time: str | None, key: str | None) 
             made.columns[name] = rules
     _judge_leaks(made, sample)
     if not made.columns:
-        raise config.Problem("columns: no column is left to predict from; see what was left out, and why")
+        why = ", ".join(f"{name}: {reason}" for name, reason in list(made.not_features.items())[:3]) or "no other"
+        raise config.Problem(f"columns: none is left to predict from ({why}); bring others")
     return made
 
 
 def _judge_target(made: Proposal, values: pl.Series, missing: int, height: int) -> None:
     some, name = values.drop_nulls(), values.name
+    if some.dtype.is_temporal() or some.dtype.is_nested():
+        raise config.Problem(f"target: {name!r} holds {some.dtype}; predict a number, a yes or no, or a class")
     if height - missing < LABELLED:
         what = f"{height - missing} rows have a value in {name!r}: fewer than the gates can judge"
         raise config.Problem(f"target: {what}; bring at least {LABELLED}")
@@ -147,11 +155,13 @@ def _judge_time(made: Proposal, sample: pl.DataFrame) -> None:
             continue
         when = times(values)
         parsed = when.drop_nulls()
-        if len(parsed) >= 0.98 * len(values) and parsed.n_unique() > 4:
+        if len(parsed) >= 0.98 * len(values) and (named or parsed.n_unique() > 4):
             found[name] = parsed
-    if named and not found:
-        shown = ", ".join(map(repr, sample[named].drop_nulls().unique().head(3).to_list()))
-        raise config.Problem(f"time: {named!r} does not parse as a time (e.g. {shown}); name another column, or none")
+        elif named:
+            odd = values.filter(when.is_null())
+            shown = ", ".join(map(str, odd.unique(maintain_order=True).head(3)))
+            what = f"{len(odd)} of {len(values)} values of {name!r} do not parse as a time (e.g. {shown})"
+            raise config.Problem(f"time: {what}; name another column, or none")
     if not found:
         made.time = None
         made.notes.append("time: none found; the split is by chance, and drift is watched by the time of the answer")
@@ -163,7 +173,7 @@ def _judge_time(made: Proposal, sample: pl.DataFrame) -> None:
         made.notes.append(f"time: {made.time!r} orders the rows; older ones train, newer ones judge")
     when = found[made.time].sort()
     cuts = [when[int(share * len(when))] for share in (0.6, 0.8)]
-    if not when[0] < cuts[0] < cuts[1] <= when[-1]:
+    if when.n_unique() <= 4 or not when[0] < cuts[0] < cuts[1] <= when[-1]:
         what = f"{made.time!r} has too few different times for a split into past, present and future"
         raise config.Problem(f"time: {what}; name another column, or none")
     made.split = {
@@ -198,7 +208,9 @@ def _column(
     some, name, nulls = values.drop_nulls(), values.name, {"nulls": _room(missing)} if missing else {}
     text = some if some.dtype == pl.String else None
     kind = next((k for k, form in PERSONAL.items() if text is not None and _share(text, form) > 0.5), "")
-    if kind or (PERSONAL_NAME.search(name) and text is not None):
+    if not name:
+        made.not_features[name] = "it has no name"
+    elif kind or (PERSONAL_NAME.search(name) and text is not None):
         made.not_features[name] = f"looks like personal data ({kind or 'by its name'})"
     elif some.n_unique() < 2:
         made.not_features[name] = "one value, or none: it says nothing"

@@ -15,10 +15,14 @@ def times(values: pl.Series) -> pl.Series:
                 found = other if other.null_count() < found.null_count() else found
         values = found
     elif values.dtype.is_numeric():
-        top = float(values.max() or 0)  # type: ignore[arg-type]
-        as_years = pl.datetime(values.cast(pl.Int32), 1, 1) if top < 3000 else None
-        as_seconds = pl.from_epoch(values.cast(pl.Int64), time_unit="s" if top < 1e11 else "ms")
-        values = as_seconds if as_years is None else pl.select(as_years).to_series().alias(values.name)
+        whole = values.cast(pl.Int64, strict=False)
+        top = float(whole.max() or 0)  # type: ignore[arg-type]
+        if top < 3000:
+            years = whole.set(~whole.is_between(1, 9999), None)
+            values = pl.select(pl.datetime(years, 1, 1)).to_series().alias(values.name)
+        else:  # seconds, milliseconds, microseconds or nanoseconds since 1970, by their size
+            size = sum(top >= limit for limit in (1e11, 1e14, 1e17))
+            values = pl.from_epoch(whole, time_unit=("s", "ms", "us", "ns")[size])
     return values.cast(pl.Datetime("us"))
 
 

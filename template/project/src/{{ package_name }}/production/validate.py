@@ -63,7 +63,9 @@ def split(raw: pl.DataFrame, contract: config.Contract) -> tuple[pl.DataFrame, p
     rules |= {past.known: dy.Datetime(nullable=True) for past in contract.history.values()}
     rules |= {name: _rule(column) for name, column in contract.columns.items()}
     between = {name: _between(sql) for name, sql in contract.rules.items()}
-    schema: type[dy.Schema] = type("Contract", (dy.Schema,), rules | between)
+    # Under aliases: a column may be named like a method of the schema.
+    columns = {f"c{at}": rule.with_alias(name) for at, (name, rule) in enumerate(rules.items())}
+    schema: type[dy.Schema] = type("Contract", (dy.Schema,), columns | between)
     good, failure = schema.filter(raw.select(rules.keys()), cast=True)
     counts, details = {rule: count for rule, count in failure.counts().items() if count}, failure.details()
     broken = [rule for rule in counts if rule in details.columns]
