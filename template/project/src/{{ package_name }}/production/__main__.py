@@ -27,6 +27,7 @@ VERBS = {
         )
     },
     "contract-diff": "diff",
+    "gc": "gc",
     "rehearse": "rehearse.run",
 }
 
@@ -39,6 +40,7 @@ def main() -> int:
     known["contract"].add_argument("--json", action="store_true")
     known["plan"].add_argument("--check", action="store_true")
     known["plan"].add_argument("--json", action="store_true")
+    known["gc"].add_argument("--keep", type=int, default=3)
     known["promote"].add_argument("release", nargs="?")
     known["watch"].add_argument("--report", action="store_true")
     known["score"].add_argument("rows")
