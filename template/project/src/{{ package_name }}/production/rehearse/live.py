@@ -24,7 +24,7 @@ from .traffic import SIZES, Traffic
 
 ALERTS = Path("run/alerts.jsonl")
 BUG = """
-import random, time
+import os, random, time
 right = features
 def features(columns):
     {}
@@ -165,8 +165,8 @@ def slow_release(traffic: Traffic, broken: bool) -> Alarm | None:
 
 
 def failing_release(traffic: Traffic, broken: bool) -> Alarm | None:
-    # One live request in five fails; the golden rows, a larger batch, pass.
-    some = "len(columns[next(iter(columns))]) < 40 and random.random() < 0.2"
+    # One live request in five fails; packaging, and the golden rows, a larger batch, pass.
+    some = "'RUN_DIR' in os.environ and len(columns[next(iter(columns))]) < 40 and random.random() < 0.2"
     return _candidate(broken, f"assert not ({some}), 'a bug'", "errors")
 
 
