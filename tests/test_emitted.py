@@ -23,7 +23,8 @@ rows = rows.with_columns(pl.col("late").cast(pl.Int8))
 left_out = ["dep_time", "dep_delay", "arr_time", "arr_delay", "air_time", "time_hour", "arrived_at"]
 names = {"flight_id": "key", "scheduled_at": "when", "late": "is late?"}
 names["sched_dep_time"] = "sched dep"
-rows.drop(*left_out, "tailnum", "day", "month", "hour", "minute").rename(names).write_csv("flat.csv")
+rows = rows.drop(*left_out, "tailnum", "day", "month", "hour", "minute")
+rows.rename(names).write_csv("flat.csv")
 """
 
 
