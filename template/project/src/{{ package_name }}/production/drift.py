@@ -18,10 +18,11 @@ def learn(features: matrix.Columns, window: np.ndarray, watch: config.Watch) -> 
 
     Past windows are thinned as live ones are: the distance of two samples depends on their size.
     Threshold: mean + 3 standard deviations of the distances between one past window and the rest,
-    at least watch.min_distance.
+    at least watch.min_distance; + 10 where there are four windows or fewer (Student's t for as rare an event).
     """
     groups = [thin(np.flatnonzero(window == w), watch.window_rows) for w in np.unique(window)]
     groups = [group for group in groups if len(group) >= watch.window_rows // 2]
+    few = len(groups) < 5
     if len(groups) < 4:
         groups = [thin(part, watch.window_rows) for part in np.array_split(np.arange(len(window)), 4)]
     profile: Profile = {}
@@ -30,7 +31,7 @@ def learn(features: matrix.Columns, window: np.ndarray, watch: config.Watch) -> 
         shares = np.array([_shares(array[group], bins) for group in groups])
         rest = (shares.sum(axis=0) - shares) / (len(groups) - 1)
         distances = [_distance(a, b) for a, b in zip(shares, rest, strict=True)]
-        threshold = max(watch.min_distance, float(np.mean(distances) + 3 * np.std(distances, ddof=1)))
+        threshold = max(watch.min_distance, float(np.mean(distances) + (10 if few else 3) * np.std(distances, ddof=1)))
         profile[name] = {"bins": bins, "shares": shares.mean(axis=0).tolist(), "threshold": threshold}
     return profile
 

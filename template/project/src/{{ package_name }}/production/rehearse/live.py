@@ -19,7 +19,7 @@ import psutil
 
 from .. import config, load, release, releases, stack, watch
 from ..stages import VALID, read_json
-from .lab import PACKAGE, Alarm, misfit, refusal, scratch, set_param, wait_for
+from .lab import PACKAGE, Alarm, DoesNotApply, misfit, refusal, scratch, set_param, wait_for
 from .traffic import SIZES, Traffic
 
 ALERTS = Path("run/alerts.jsonl")
@@ -115,8 +115,10 @@ def killed_worker(traffic: Traffic, broken: bool) -> Alarm | None:
 
 
 def late_data(traffic: Traffic, broken: bool) -> Alarm | None:
-    """The newest row is as old as the sample is, once the clock on the wall counts."""
+    """The newest row is as old as the data is, once the clock on the wall counts."""
     start = time.time()
+    if not config.contract().time:
+        raise DoesNotApply("rows without a time are as new as their request")
     if not broken:
         early = alerts(0, "DataStale")
         return Alarm(early[0]) if early else None
