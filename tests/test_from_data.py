@@ -301,7 +301,8 @@ PUBLIC = {
     "Ecdat/DoctorContacts": "mdu",
     "Ecdat/Hdma": "deny",
     "plm/Wages": "lwage",
-    "car/Chile": "vote",
+    "digits": "target",
+    "ggplot2/movies": "rating",
     "survival/flchain": "death",
 }
 
