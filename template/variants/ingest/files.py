@@ -6,8 +6,9 @@ Replace the body of `ingest` with your own source; keep its signature.
 
 import codecs
 import csv
-import io
+import os
 import re
+import shutil
 from pathlib import Path
 
 import polars as pl
@@ -21,7 +22,7 @@ def ingest(source: str) -> pl.LazyFrame:
     """Return the rows of every file, in the order of their names; they are read when they are asked for.
 
     `source` is a file or a folder. Raises OSError, ValueError or a Polars error when a file is missing or
-    torn; nothing is written here.
+    torn.
     """
     scans = {path.name: _scan(path) for path in files(source)}
     names = next(iter(scans.values())).collect_schema().names()
@@ -44,7 +45,7 @@ def _scan(path: Path) -> pl.LazyFrame:
     if path.suffix.lower() == ".parquet":
         named, exact = cs.categorical() | cs.enum(), cs.decimal()
         # As a CSV would hold them: words as text, numbers as floats, and nothing where no number is.
-        plain = pl.scan_parquet(path).with_columns(named.cast(pl.String), exact.cast(pl.Float64))
+        plain = pl.scan_parquet(_address(path), glob=False).with_columns(named.cast(pl.String), exact.cast(pl.Float64))
         return plain.with_columns(cs.float().fill_nan(None))
     encoding = _encoding(path)
     with path.open(encoding=encoding, newline="") as file:
@@ -59,16 +60,62 @@ def _scan(path: Path) -> pl.LazyFrame:
         raise ValueError(f"{path.name}: two columns are named {sorted(twice)[0]!r}; rename one")
     fields = [field for row in rows[mark][1:] for field in row]
     commas, points = (sum(bool(re.fullmatch(rf"-?\d+{sign}\d+", f)) for f in fields) for sign in (",", r"\."))
-    data = path if encoding == "utf-8-sig" else io.BytesIO(path.read_text(encoding).encode())
-    return pl.scan_csv(
-        data,
+    text = pl.scan_csv(
+        _address(path if encoding == "utf-8-sig" else _as_utf8(path, encoding)),
+        glob=False,
         separator=mark,
         new_columns=rows[mark][0],  # Polars leaves doubled quotes in a name as they are
-        decimal_comma=mark != "," and commas > points,
         null_values=MISSING,
-        infer_schema_length=None,
-        try_parse_dates=True,
+        infer_schema=False,
     )
+    return _typed(text, path.name, decimal_comma=mark != "," and commas > points)
+
+
+def _typed(text: pl.LazyFrame, name: str, decimal_comma: bool) -> pl.LazyFrame:
+    """Return columns of text as integers, numbers or booleans where every value is one; dates stay text."""
+    made: dict[str, dict[str, pl.Expr]] = {"integer": {}, "number": {}, "boolean": {}}
+    for column in text.collect_schema():
+        bare = pl.col(column).str.strip_chars()
+        point = bare.str.replace(",", ".", literal=True) if decimal_comma else bare
+        # Longer than an integer can be: an identifier, which would lose digits as a number.
+        number = pl.when((bare.str.len_bytes() < 19) | bare.str.contains(r"\D")).then(point)
+        low = bare.str.to_lowercase()
+        made["integer"][column] = bare.cast(pl.Int64, strict=False)
+        made["number"][column] = number.cast(pl.Float64, strict=False)
+        made["boolean"][column] = pl.when(low.is_in(["true", "false"])).then(low == "true")
+    # What the first thousand rows rule out need not be asked of all.
+    for rows, fits in ((text.head(1000), (False, None)), (text, (False,))):
+        asked = {f"{kind} {c}": _wrong(c, value) for kind in made for c, value in made[kind].items()}
+        try:
+            told = rows.select(pl.len(), **asked).collect(engine="streaming").row(0, named=True)
+        except pl.exceptions.ComputeError as error:
+            what = " ".join(str(error).split())
+            what = "a line has more fields than the first one" if "more fields" in what else what
+            raise ValueError(f"{name}: {what}") from None
+        made = {kind: {c: value for c, value in made[kind].items() if told[f"{kind} {c}"] in fits} for kind in made}
+    return text.with_columns(**(made["boolean"] | made["number"] | made["integer"]))
+
+
+def _wrong(column: str, value: pl.Expr) -> pl.Expr:
+    """Whether some text of the column is no such value; null where there is none at all."""
+    some = pl.col(column).is_not_null()
+    return pl.when(some.any()).then((some & value.is_null()).any())
+
+
+def _address(path: Path) -> str:
+    """Return a path as Polars reads it piece by piece; a plain one it would map into memory whole."""
+    return path.absolute().as_uri()
+
+
+def _as_utf8(path: Path, encoding: str) -> Path:
+    """Write a file of another encoding to data/utf-8, piece by piece."""
+    made = Path("data/utf-8", path.name)
+    made.parent.mkdir(parents=True, exist_ok=True)
+    part = made.with_name(made.name + ".tmp")
+    with path.open(encoding=encoding, newline="") as old, part.open("w", encoding="utf-8", newline="") as new:
+        shutil.copyfileobj(old, new, 1 << 20)
+    os.replace(part, made)
+    return made
 
 
 def _encoding(path: Path) -> str:

@@ -171,6 +171,7 @@ class Params(Strict):
     """How the model is made, judged and watched."""
 
     source: str
+    rows: Annotated[int, Field(ge=1000)]
     clock: Literal["data", "wall"]
     seed: int
     split: Split

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from . import config, matrix, metrics
-from .parse import numbers, times
+from .parse import numbers, thinned, times
 
 SAMPLE, LABELLED = 100_000, 500  # rows; of the labelled, three fifths are learnt from, and one fifth judges
 CLOSED, CLASSES, RARE = 12, 50, 10  # text of so many values is a closed list; a target has so many classes, of so many
@@ -61,15 +61,13 @@ def propose(rows: pl.LazyFrame, target: str, time: str | None, key: str | None) 
             raise config.Problem(f"{role}: there is no column {name!r}; {way_out}")
     if taken := [name for name in schema if name in ("_row", "_when", "*") or re.match(r"\^.*\$$", name)]:
         raise config.Problem(f"columns: the name {taken[0]!r} means something else here; rename it")
-    height = int(rows.select(pl.len()).collect(engine="streaming").item())
+    height, nulls, limits = _facts(rows, schema)
     sample = rows.gather_every(max(1, height // SAMPLE)).head(SAMPLE).collect(engine="streaming")
-    nulls = rows.select(pl.all().null_count()).collect(engine="streaming").row(0, named=True)
     made = Proposal("", key, time, target, height)
     _judge_target(made, sample[target], nulls[target], height)
     _judge_key(made, rows, key)
     _judge_time(made, sample)
     others = [name for name in schema if name not in (target, made.id, made.time)]
-    limits = _limits(rows, schema, others)
     for name in others:
         rules = _column(made, sample[name], nulls[name] / max(height, 1), limits.get(name))
         if rules:
@@ -130,11 +128,13 @@ def _yes_last(classes: list[str]) -> list[str]:
 def _judge_key(made: Proposal, rows: pl.LazyFrame, key: str | None) -> None:
     if key is None:
         return
-    unique = int(rows.select(pl.col(key).n_unique()).collect(engine="streaming").item())
-    if unique == 1:
+    # Of many rows, those that thinning would keep: the same id falls in or out together.
+    some = rows.select(pl.col(key)).filter(thinned(key, made.rows, SAMPLE))
+    count, unique = some.select(pl.len().alias("rows"), pl.col(key).n_unique()).collect(engine="streaming").row(0)
+    if unique < 2:
         raise config.Problem(f"id: all rows have one {key!r}; name another column, or none")
-    if unique < 0.99 * made.rows:
-        what = f"{made.rows} rows have {unique} different values of {key!r}"
+    if unique < 0.99 * count:
+        what = f"{count} rows have {unique} different values of {key!r}"
         raise config.Problem(f"id: {what}; rows with the same id count once: name another column, or none")
 
 
@@ -142,9 +142,7 @@ def _judge_time(made: Proposal, sample: pl.DataFrame) -> None:
     """Check the time that was named, or find one; then cut it so that three fifths are learnt from."""
     named, candidates = made.time, [made.time] if made.time else []
     if not named:
-        dates = [
-            name for name in sample.columns if sample.schema[name].is_temporal() and sample.schema[name] != pl.Time
-        ]
+        dates = [name for name in sample.columns if _dated(sample[name])]
         candidates = dates + [n for n in sample.columns if n not in dates and TIME_NAME.search(n)]
     found: dict[str, pl.Series] = {}
     for name in candidates:
@@ -185,15 +183,25 @@ def _judge_time(made: Proposal, sample: pl.DataFrame) -> None:
     made.watch = {"window_days": window, "window_rows": max(100, min(800, in_window))}
 
 
-def _limits(rows: pl.LazyFrame, schema: pl.Schema, names: list[str]) -> dict[str, tuple[float, float]]:
-    """Return the smallest and the largest finite value of each numeric column."""
-    numeric = [name for name in names if schema[name].is_numeric()]
-    finite = [pl.col(name).cast(pl.Float64).filter(pl.col(name).cast(pl.Float64).is_finite()) for name in numeric]
-    low, high = ([getattr(column, side)() for column in finite] for side in ("min", "max"))
-    if not numeric:
-        return {}
-    found = [rows.select(side).collect(engine="streaming").row(0) for side in (low, high)]
-    return {name: (a, b) for name, a, b in zip(numeric, *found, strict=True) if a is not None}
+def _dated(values: pl.Series) -> bool:
+    """Whether these are dates, or text that reads as dates."""
+    if values.dtype == pl.String:
+        some = values.drop_nulls().head(100)
+        return len(some) > 0 and times(some).null_count() <= 0.02 * len(some)
+    return values.dtype.is_temporal() and values.dtype != pl.Time
+
+
+def _facts(rows: pl.LazyFrame, schema: pl.Schema) -> tuple[int, dict[str, int], dict[str, tuple[float, float]]]:
+    """Return, in one pass: rows, missing values by column, the smallest and largest finite value of each number."""
+    numeric = [name for name in schema if schema[name].is_numeric()]
+    finite = {name: pl.col(name).cast(pl.Float64).filter(pl.col(name).cast(pl.Float64).is_finite()) for name in numeric}
+    asked = {f"null {name}": pl.col(name).null_count() for name in schema}
+    asked |= {f"min {name}": value.min() for name, value in finite.items()}
+    asked |= {f"max {name}": value.max() for name, value in finite.items()}
+    told = rows.select(pl.len().alias("rows"), **asked).collect(engine="streaming").row(0, named=True)
+    limits = {name: (told[f"min {name}"], told[f"max {name}"]) for name in numeric}
+    known = {name: found for name, found in limits.items() if found[0] is not None}
+    return told["rows"], {name: told[f"null {name}"] for name in schema}, known
 
 
 def _room(share: float) -> float:
@@ -260,7 +268,7 @@ def _text(made: Proposal, text: pl.Series, nulls: dict[str, float]) -> dict[str,
         if unit and len(values) >= 0.98 * len(text):
             made.notes.append(f"{name}: numbers with the unit {unit!r}; requests carry the bare number")
             return _number(values, (float(values.min()), float(values.max())), unit) | nulls  # type: ignore[arg-type]
-    if levels > CLOSED and times(text).null_count() <= 0.02 * len(text):
+    if times(text).null_count() <= 0.02 * len(text):
         return {"type": "datetime"} | nulls
     mixed = text.str.strip_chars().cast(pl.Float64, strict=False).is_not_null().mean()
     if isinstance(mixed, float) and 0.5 < mixed < 1:

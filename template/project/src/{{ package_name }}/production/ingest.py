@@ -2,39 +2,58 @@
 
 import zipfile
 from datetime import datetime
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 
 from .. import ingest as yours
 from . import config
-from .parse import numbers, times
+from .parse import numbers, thinned, times
 from .stages import RAW, write
 
+ROWS = "source_rows"  # in the metadata of data/raw.parquet
 TORN = (OSError, ValueError, EOFError, zipfile.BadZipFile, pl.exceptions.PolarsError)
 
 
 def ingest(source: str | None = None) -> None:
     """Read the source into data/raw.parquet; a source that fails leaves the old file as it was."""
-    source, contract = source or config.params().source, config.contract()
+    params, contract = config.params(), config.contract()
+    source = source or params.source
     if not contract.columns:
         raise config.Problem("contract.yaml: columns is empty; `make contract` proposes them")
-    frame = typed(read(source), contract)
+    kept, there = read(source, contract, params.rows)
+    frame = typed(kept, contract)
     if twice := frame.height - frame[contract.key].n_unique():
         frame = frame.unique(contract.key, keep="first", maintain_order=True)
         print(f"ingest: {twice} rows came twice and count once")
-    before = pl.scan_parquet(RAW).select(pl.len()).collect().item() if RAW.exists() else 0
-    if frame.height < before:
-        what = f"{source} has {frame.height} rows, {RAW} has {before}: a torn source? {RAW} is as it was"
+    if not there:
+        raise config.Problem(f"ingest: {source} has no rows; {RAW} is as it was")
+    if (now := there - twice) < (before := _rows(RAW)):
+        what = f"{source} has {now} rows, {RAW} was made of {before}: a torn source? {RAW} is as it was"
         raise config.Problem(f"ingest: {what}; if rows were meant to go, delete it and run again")
-    write(RAW, frame)
-    print(f"ingest: {frame.height} rows, {frame.width} columns from {source}")
+    write(RAW, frame, {ROWS: str(now)})
+    share = f", an even share of its {there} (see rows in params.yaml)" if kept.height < there else ""
+    print(f"ingest: {frame.height} rows, {frame.width} columns from {source}{share}")
 
 
-def read(source: str) -> pl.DataFrame:
-    """Return the rows that your `ingest` reads; a source that fails is one line."""
+def _rows(path: Path) -> int:
+    """Return how many rows the source had when the file was made of it."""
+    if not path.exists():
+        return 0
+    told = pl.read_parquet_metadata(path).get(ROWS)
+    return int(told) if told else int(pl.scan_parquet(path).select(pl.len()).collect().item())
+
+
+def read(source: str, contract: config.Contract, most: int) -> tuple[pl.DataFrame, int]:
+    """Return the rows that your `ingest` reads, thinned to `most`, and how many there are."""
     try:
-        return yours.ingest(source).collect()
+        rows = yours.ingest(source)
+        if contract.key not in rows.collect_schema():
+            rows = rows.with_row_index(contract.key)
+        # Not pl.len() alone: it would map the file into memory.
+        there = int(rows.select(pl.col(contract.key).is_null().len()).collect(engine="streaming").item())
+        return rows.filter(thinned(contract.key, there, most)).collect(engine="streaming"), there
     except TORN as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
         raise config.Problem(f"ingest: {source} cannot be read ({reason}); {RAW} is as it was; mend it") from error
@@ -44,8 +63,6 @@ def typed(frame: pl.DataFrame, contract: config.Contract) -> pl.DataFrame:
     """Return the rows in the order of time, with id, time, target, dates and units as the contract means them."""
     if lost := {contract.id, contract.time, contract.target} - {None, *frame.columns}:
         raise config.Problem(f"ingest: the source has no column {lost.pop()}; mend contract.yaml")
-    if not contract.id:
-        frame = frame.with_row_index(contract.key)
     if not contract.time:
         # A row keeps its place when rows come after it: the split by time is then a split by chance.
         place = pl.Series(np.random.default_rng(1).random(frame.height) * 365 * 86400e6).cast(pl.Duration("us"))

@@ -1,5 +1,6 @@
-"""Read times and numbers out of text as people write them."""
+"""Read times and numbers out of text as people write them, and keep a share of many rows."""
 
+import math
 import re
 
 import polars as pl
@@ -30,3 +31,10 @@ def numbers(values: pl.Series, unit: str) -> pl.Series:
     """Return text such as "1,200 kg" or "$ 5" as numbers; null where it is none."""
     bare = values.str.strip_chars().str.replace(f"^{re.escape(unit)}|{re.escape(unit)}$", "").str.strip_chars()
     return bare.str.replace_all(",", "").cast(pl.Float64, strict=False)
+
+
+def thinned(key: str, rows: int, most: int) -> pl.Expr:
+    """Return a filter that keeps about `most` of so many rows: the same ids whatever comes after them."""
+    # By halves: what grows keeps the rows that it has, until it has twice as many.
+    halves = max(0, math.ceil(math.log2(max(rows, 1) / most)))
+    return pl.col(key).cast(pl.String).hash(1) <= (2**64 >> halves) - 1

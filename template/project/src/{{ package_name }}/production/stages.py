@@ -22,12 +22,16 @@ def featurize() -> None:
     contract = config.contract()
     frame = history.as_of(pl.read_parquet(VALID), contract)
     history.build(frame, contract, HISTORY)
-    found = {
-        f"feature:{name}": pl.Series(array.tolist() if array.dtype == object else array)
-        for name, array in features(frame, contract).items()
-    }
-    write(FEATURES, frame.select(contract.key, contract.clock, contract.target).with_columns(**found))
-    print(f"featurize: {frame.height} rows, {len(found)} features")
+    parts = []
+    for rows in frame.iter_slices(100_000):  # Python's values are large: not all at once
+        found = {
+            f"feature:{name}": pl.Series(array.tolist() if array.dtype == object else array)
+            for name, array in features(rows, contract).items()
+        }
+        parts.append(rows.select(contract.key, contract.clock, contract.target).with_columns(**found))
+    made = pl.concat(parts, how="vertical_relaxed")
+    write(FEATURES, made)
+    print(f"featurize: {made.height} rows, {made.width - 3} features")
 
 
 def features(frame: pl.DataFrame, contract: config.Contract) -> matrix.Columns:
@@ -80,10 +84,10 @@ def windows(when: np.ndarray, days: float) -> np.ndarray:
     return np.asarray(when.astype("datetime64[s]").astype(np.int64) // int(days * 86400))
 
 
-def write(path: Path, frame: pl.DataFrame) -> None:
+def write(path: Path, frame: pl.DataFrame, about: dict[str, str] | None = None) -> None:
     """Write Parquet so that a reader sees the old file or the new one, never a half."""
     path.parent.mkdir(exist_ok=True)
-    frame.write_parquet(path.with_suffix(".tmp"))
+    frame.write_parquet(path.with_suffix(".tmp"), metadata=about)
     os.replace(path.with_suffix(".tmp"), path)
 
 
