@@ -20,10 +20,10 @@ def push(keep: int = 3) -> None:
     """Bring what dvc.lock and the last releases name to the remote, and prove that all of it is there."""
     needs = _named(keep)
     with _listed(needs):
-        said = _dvc("push").strip()
-        states = json.loads(_dvc("status", "--cloud", "--json"))
-    if absent := [name for name, state in states.items() if state != "deleted"]:  # from the cache: that is fine
-        what = f"{absent[0]} is neither in {CACHE} nor on the remote ({len(absent)} in all)"
+        said = _dvc("push").strip().rstrip(".")
+        states = _states(needs)
+    if gone := [name for name, state in states.items() if state != "deleted"]:
+        what = f"{gone[0]} is neither in {CACHE} nor on the remote ({len(gone)} in all)"
         raise config.Problem(f"push: {what}; make it again, or `make push` where it is")
     print(f"push: {said}; the remote has what dvc.lock and {len(needs)} releases need")
 
@@ -45,8 +45,8 @@ def lost(needs: Needs) -> str:
     if not any(map(absent, needs.values())):
         return ""
     with _listed(needs):
-        states = json.loads(_dvc("status", "--cloud", "--json", str(KEPT)))
-    return next((name.removeprefix("kept/") for name, state in states.items() if state == "missing"), "")
+        states = _states(needs)
+    return next((name for name, state in states.items() if state == "missing" and name.startswith("kept/")), "")
 
 
 def outs() -> dict[str, str]:
@@ -81,11 +81,22 @@ def _named(keep: int) -> Needs:
     return needs
 
 
+def _paths(needs: Needs) -> dict[str, str]:
+    return {f"kept/{release}/{name}": md5 for release, named in needs.items() for name, md5 in named.items()}
+
+
+def _states(needs: Needs) -> dict[str, str]:
+    """Say of each file that is not in both places where it is: new (here), deleted (the remote), missing (nowhere)."""
+    states = dict(json.loads(_dvc("status", "--cloud", "--json")))
+    # DVC has brought the list of each folder here; of one that is nowhere, and of its files, it says nothing.
+    folders = {name: md5 for name, md5 in (outs() | _paths(needs)).items() if md5.endswith(".dir")}
+    return states | {name: "missing" for name, md5 in folders.items() if not cached(md5).exists()}
+
+
 @contextlib.contextmanager
 def _listed(needs: Needs) -> Iterator[None]:
     """Show DVC what releases need while its commands run: dvc.lock may have gone on to other data."""
-    named = {f"kept/{release}/{name}": md5 for release, outs in needs.items() for name, md5 in outs.items()}
-    if named:
+    if named := _paths(needs):
         write_json(KEPT, {"outs": [{"path": name, "md5": md5, "hash": "md5"} for name, md5 in named.items()]})
     try:
         yield
