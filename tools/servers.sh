@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Install what tests/test_sources.py starts itself and pip cannot: PostgreSQL, Redis, and Azurite into .venv.
+# Install what tests of sources and remotes start and pip cannot: PostgreSQL, Redis, OpenSSH; Azurite into .venv.
 # Quiet when they are there.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -24,7 +24,7 @@ install() {
   "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends "${missing[@]}" >/dev/null
   if command -v systemctl >/dev/null; then
     for package in "${missing[@]}"; do
-      "${root[@]}" systemctl --quiet disable "$package" 2>/dev/null || true # npm has no service
+      "${root[@]}" systemctl --quiet disable "${package/openssh-server/ssh}" 2>/dev/null || true # npm has no service
     done
   fi
 }
@@ -32,6 +32,7 @@ install() {
 missing=()
 command -v redis-server >/dev/null || missing+=(redis-server)
 compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || command -v initdb >/dev/null || missing+=(postgresql)
+[ -x /usr/sbin/sshd ] || command -v sshd >/dev/null || missing+=(openssh-server)
 command -v npm >/dev/null || missing+=(npm)
 [ ${#missing[@]} -eq 0 ] || install
 [ -x .venv/bin/azurite-blob ] ||
