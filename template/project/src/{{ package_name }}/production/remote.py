@@ -36,7 +36,8 @@ def pull(keep: int = 3) -> None:
     for holder, named in ({"dvc.lock": outs()} | needs).items():
         if missing := absent(named):
             raise config.Problem(f"pull: the remote lacks {missing} of {holder}; `make push` where it was made")
-    _dvc("checkout")
+    if outs():
+        _dvc("checkout")
     print(f"pull: here is what dvc.lock and {len(needs)} releases need")
 
 
@@ -111,5 +112,7 @@ def _dvc(*words: str) -> str:
         said = [line for line in done.stderr.splitlines() if line.startswith("ERROR: ")] or [done.stderr.strip()]
         reason = said[0].removeprefix("ERROR: ").removeprefix("unexpected error - ")[:300]
         way_out = "is the remote in .dvc/config there, and are its credentials in the environment or .dvc/config.local?"
+        if words[0] == "checkout":  # it only looks at this machine
+            way_out = "put what you changed aside, or `dvc commit` it"
         raise config.Problem(f"dvc {words[0]}: {reason}; {way_out}")
     return done.stdout
