@@ -47,7 +47,8 @@ def lost(needs: Needs) -> str:
         return ""
     with _listed(needs):
         states = _states(needs)
-    return next((name for name, state in states.items() if state == "missing" and name.startswith("kept/")), "")
+    gone = (name for name, state in states.items() if state == "missing" and name.startswith("kept/"))
+    return next(gone, "").removeprefix("kept/")
 
 
 def outs() -> dict[str, str]:
