@@ -1,29 +1,39 @@
 #!/usr/bin/env bash
-# Install what tests/test_sources.py starts itself: PostgreSQL and Redis. Quiet when they are there.
-# Debian starts a packaged server at once and at every boot; the tests start their own, on free ports.
+# Install what tests of sources and remotes start and pip cannot: PostgreSQL, Redis, OpenSSH; Azurite into .venv.
+# Quiet when they are there.
 set -euo pipefail
+cd "$(dirname "$0")/.."
+
+# Debian starts a packaged server at once and at every boot; the tests start their own, on free ports.
+install() {
+  root=()
+  [ "$(id -u)" -eq 0 ] || root=(sudo)
+  if ! command -v apt-get >/dev/null || ! "${root[@]}" true; then
+    echo "servers: please install ${missing[*]}: without them the tests of the sources do not run" >&2
+    exit 1
+  fi
+
+  echo "servers: installing ${missing[*]}"
+  policy=/usr/sbin/policy-rc.d # while it says 101, no packaged service is started
+  if [ ! -e $policy ]; then
+    printf '#!/bin/sh\nexit 101\n' | "${root[@]}" tee $policy >/dev/null
+    "${root[@]}" chmod 755 $policy
+    trap '"${root[@]}" rm -f $policy' EXIT
+  fi
+  "${root[@]}" apt-get -qq update
+  "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends "${missing[@]}" >/dev/null
+  if command -v systemctl >/dev/null; then
+    for package in "${missing[@]}"; do
+      "${root[@]}" systemctl --quiet disable "${package/openssh-server/ssh}" 2>/dev/null || true # npm has no service
+    done
+  fi
+}
 
 missing=()
 command -v redis-server >/dev/null || missing+=(redis-server)
 compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || command -v initdb >/dev/null || missing+=(postgresql)
-[ ${#missing[@]} -gt 0 ] || exit 0
-
-root=()
-[ "$(id -u)" -eq 0 ] || root=(sudo)
-if ! command -v apt-get >/dev/null || ! "${root[@]}" true; then
-  echo "servers: please install ${missing[*]}: without them the tests of the sources do not run" >&2
-  exit 1
-fi
-
-echo "servers: installing ${missing[*]}"
-policy=/usr/sbin/policy-rc.d # while it says 101, no packaged service is started
-if [ ! -e $policy ]; then
-  printf '#!/bin/sh\nexit 101\n' | "${root[@]}" tee $policy >/dev/null
-  "${root[@]}" chmod 755 $policy
-  trap '"${root[@]}" rm -f $policy' EXIT
-fi
-"${root[@]}" apt-get -qq update
-"${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends "${missing[@]}" >/dev/null
-if command -v systemctl >/dev/null; then
-  "${root[@]}" systemctl --quiet disable "${missing[@]}" 2>/dev/null || true
-fi
+[ -x /usr/sbin/sshd ] || command -v sshd >/dev/null || missing+=(openssh-server)
+command -v npm >/dev/null || missing+=(npm)
+[ ${#missing[@]} -eq 0 ] || install
+[ -x .venv/bin/azurite-blob ] ||
+  npm install --global --prefix .venv --no-fund --no-audit --loglevel error azurite@3.35.0 >/dev/null

@@ -1,7 +1,8 @@
 """Read the raw rows from CSV or Parquet files in S3, Google or Azure storage: only what changed is downloaded.
 
 CSV files are UTF-8 with commas. What is gone from the storage goes from data/landed too. Credentials come from the
-environment, as the storage's own tools take them: AWS_ACCESS_KEY_ID, GOOGLE_APPLICATION_CREDENTIALS, AZURE_STORAGE_...
+environment: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, GOOGLE_APPLICATION_CREDENTIALS (a file), or
+AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY; or from the machine, if it runs in that cloud.
 Replace the body of `ingest` with your own source; keep its signature.
 """
 
@@ -24,8 +25,8 @@ MISSING = ["", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "?", "-"]
 def ingest(source: str) -> pl.LazyFrame:
     """Return the rows of every file, in the order of their names; they are read when they are asked for.
 
-    `source` is s3://bucket/prefix, gs://bucket/prefix or az://account/container/prefix, or a folder that holds landed
-    files. Raises OSError when the storage cannot be read; what has landed by then stays.
+    `source` is s3://bucket/prefix, gs://bucket/prefix or az://container/prefix, or a folder that holds landed files.
+    Raises OSError when the storage cannot be read; what has landed by then stays.
     """
     if not Path(source).is_dir():
         try:
@@ -53,8 +54,11 @@ def _land(source: str) -> None:
             "retry_timeout": timedelta(seconds=60),
             "backoff": {"init_backoff": timedelta(seconds=0.5), "max_backoff": timedelta(seconds=2), "base": 2},
         },
-        # These options replace the environment's, so that one is read here.
-        client_options={"timeout": timedelta(minutes=10), "allow_http": os.environ.get("AWS_ALLOW_HTTP") == "true"},
+        client_options={
+            "timeout": timedelta(minutes=10),
+            # These options replace the environment's, so that one is read here: a storage of your own may have no TLS.
+            "allow_http": "true" in (os.environ.get(f"{name}_ALLOW_HTTP") for name in ("AWS", "GOOGLE", "AZURE")),
+        },
     )
     LANDED.mkdir(parents=True, exist_ok=True)
     etags = LANDED / "etags.json"

@@ -11,6 +11,7 @@ VERBS = {
     **dict.fromkeys(("featurize", "train"), "stages"),
     **dict.fromkeys(("up", "down", "status"), "stack"),
     **dict.fromkeys(("promote", "rollback"), "release"),
+    **dict.fromkeys(("push", "pull"), "remote"),
     **{
         verb: verb
         for verb in (
@@ -40,7 +41,8 @@ def main() -> int:
     known["contract"].add_argument("--json", action="store_true")
     known["plan"].add_argument("--check", action="store_true")
     known["plan"].add_argument("--json", action="store_true")
-    known["gc"].add_argument("--keep", type=int, default=3)
+    for verb in ("push", "pull", "gc"):
+        known[verb].add_argument("--keep", type=int, default=3)
     known["promote"].add_argument("release", nargs="?")
     known["watch"].add_argument("--report", action="store_true")
     known["score"].add_argument("rows")

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 from polars import selectors
 
-from . import config, diff, gc, matrix, releases, score
+from . import config, diff, matrix, releases, remote, score
 from .stages import HISTORY, LEVELS, MODEL, PROFILE, RAW, VALID, load_features, write_json
 
 PACKAGE, NUMBER = Path(__file__).parents[1], "_number"
@@ -38,7 +38,7 @@ def package() -> str:
         files = {path.relative_to(root).as_posix(): releases.digest(path) for path in paths}
         versions = {"data": releases.digest(RAW)}
         release = releases.identify(files | versions)
-        about = {"id": release, "files": files, "versions": versions, "outs": gc.outs()}
+        about = {"id": release, "files": files, "versions": versions, "outs": remote.outs()}
         write_json(root / "release.json", about)
         if (releases.FOLDER / release).exists():
             releases.verify(releases.source(release))

@@ -33,6 +33,14 @@ def newest() -> str:
     return str(json.loads(PACKAGED.read_text(encoding="utf-8"))["release"])
 
 
+def kept(keep: int) -> dict[str, dict[str, str]]:
+    """Return the last releases, the stable one and its way back: of each, the hashes of the data that it needs."""
+    packaged = [str(event["release"]) for event in ledger() if event["event"] == "packaged"]
+    back = [str(event["over"]) for event in ledger() if event["event"] == "promoted"][-1:]
+    wanted = {*packaged[-keep:], *back, stable() or ""} & {path.name for path in FOLDER.glob("*")}
+    return {release: manifest(source(release)).get("outs", {}) for release in sorted(wanted)}
+
+
 def digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
@@ -42,17 +50,22 @@ def identify(parts: dict[str, str]) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def verify(root: Path) -> str:
-    """Return the release id of a source folder; refuse one of which a part was changed or lost."""
+def manifest(root: Path) -> dict[str, Any]:
+    """Return what a release says of itself: id, files, versions, outs."""
     if not (root / "release.json").exists():
         raise config.Problem(f"release: there is no {root}; bring it back, or name another")
-    manifest = json.loads((root / "release.json").read_text(encoding="utf-8"))
-    for name, expected in manifest["files"].items():
+    return dict(json.loads((root / "release.json").read_text(encoding="utf-8")))
+
+
+def verify(root: Path) -> str:
+    """Return the release id of a source folder; refuse one of which a part was changed or lost."""
+    about = manifest(root)
+    for name, expected in about["files"].items():
         if not (root / name).exists() or digest(root / name) != expected:
-            raise config.Problem(f"release {manifest['id']}: {name} is not what was packaged; package it again")
-    if identify(manifest["files"] | manifest["versions"]) != manifest["id"]:
-        raise config.Problem(f"release {manifest['id']}: its manifest was changed; package it again")
-    return str(manifest["id"])
+            raise config.Problem(f"release {about['id']}: {name} is not what was packaged; package it again")
+    if identify(about["files"] | about["versions"]) != about["id"]:
+        raise config.Problem(f"release {about['id']}: its manifest was changed; package it again")
+    return str(about["id"])
 
 
 def record(event: str, **facts: Any) -> None:
