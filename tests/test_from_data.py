@@ -15,7 +15,7 @@ import polars as pl
 import pytest
 import yaml
 
-from conftest import CLI, Scaffold, git
+from conftest import CLI, Scaffold, git, make
 from scaffold.cli import main
 from scaffold.data import Data
 from scaffold.errors import Problem
@@ -35,7 +35,6 @@ UGLY += [
     "",
 ]
 UGLY_TARGET = "is it: 'yes' #1?"
-VERBS = ["plan", "ingest", "validate", "featurize", "train", "evaluate", "package"]
 
 
 def table(names: list[str], target: str, rows: int = 600) -> list[list[object]]:
@@ -326,8 +325,10 @@ def public(name: str, to: Path) -> Path:
 
 
 @pytest.mark.slow
-def test_public_data(project: Path, template: Path, tmp_path: Path) -> None:
-    """Nobody touches what was inferred, and every gate holds: a release is made of each set."""
+def test_public_data(
+    project: Path, template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody touches what was inferred; its own tests pass, and a release is made of each set."""
     (tmp_path / "data").mkdir()
     written(tmp_path / "data/ugly.csv", table(UGLY, UGLY_TARGET, 1000))
     for name in PUBLIC:
@@ -336,16 +337,9 @@ def test_public_data(project: Path, template: Path, tmp_path: Path) -> None:
         root, source = tmp_path / Path(name).name, tmp_path / f"data/{Path(name).name}.csv"
         options = ["--from-data", source, "--target", target, "--template", template]
         subprocess.run([*CLI, "new", root, "--yes", *options], check=True, capture_output=True)
-        path = f"{project / '.venv/bin'}{os.pathsep}{os.environ['PATH']}"
-        for verb in VERBS:
-            done = subprocess.run(
-                ["python", "-m", "late_flights.production", verb],
-                cwd=root,
-                env={**os.environ, "PATH": path, "PYTHONPATH": "src"},
-                capture_output=True,
-                text=True,
-            )
-            assert done.returncode == 0, f"{name}: {verb}\n{done.stdout}{done.stderr}"
+        (root / ".venv").symlink_to(project / ".venv")  # as `make setup` would leave it
+        monkeypatch.setenv("PYTHONPATH", "src")
+        make(root, "--old-file=.venv/ready", "plan", "test", "train", "package", minutes=5)
         assert len([path for path in (root / "releases").iterdir() if path.is_dir()]) == 1
         report = json.loads((root / "reports/evaluate.json").read_text())
         rows = pl.read_parquet(root / "data/raw.parquet").height

@@ -70,11 +70,14 @@ def _values(rules: dict[str, Any]) -> str:
 def written_view(written: Written, folder: str) -> RenderableType:
     """Show what was written and what to type next."""
     count, commit = len(written.files), written.commit[:7]
+    # Rows that nobody has read yet have no contract.
+    read = written.proposal or written.answers.get("source") == "sample"
+    verbs = "setup rehearse" if read else "setup contract"
     done = f"[green]Wrote[/] {count} files to [bold]{escape(folder)}[/], first commit {commit}."
     return Group(
         *(Text(f"Note: {note}", style="yellow") for note in written.notes),
         Text.from_markup(done),
-        Text.from_markup(f"Next: [bold]make -C {escape(folder)} setup rehearse[/]"),
+        Text.from_markup(f"Next: [bold]make -C {escape(folder)} {verbs}[/]"),
     )
 
 

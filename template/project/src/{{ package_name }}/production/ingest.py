@@ -51,8 +51,9 @@ def read(source: str, contract: config.Contract, most: int) -> tuple[pl.DataFram
         rows = yours.ingest(source)
         if contract.key not in rows.collect_schema():
             rows = rows.with_row_index(contract.key)
-        # Not pl.len() alone: it would map the file into memory.
-        there = int(rows.select(pl.col(contract.key).is_null().len()).collect(engine="streaming").item())
+        # With the nulls: Polars would map the whole file into memory to count rows alone.
+        counted = rows.select(pl.len().alias("rows"), pl.col(contract.key).null_count())
+        there = int(counted.collect(engine="streaming").item(0, "rows"))
         return rows.filter(thinned(contract.key, there, most)).collect(engine="streaming"), there
     except TORN as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
