@@ -28,6 +28,7 @@ VERBS = {
     },
     "contract-diff": "diff",
     "gc": "gc",
+    "why": "plan",
     "rehearse": "rehearse.run",
 }
 
@@ -40,6 +41,8 @@ def main() -> int:
     known["contract"].add_argument("--json", action="store_true")
     known["plan"].add_argument("--check", action="store_true")
     known["plan"].add_argument("--json", action="store_true")
+    known["why"].add_argument("what")
+    known["why"].add_argument("--json", action="store_true")
     known["gc"].add_argument("--keep", type=int, default=3)
     known["promote"].add_argument("release", nargs="?")
     known["watch"].add_argument("--report", action="store_true")
