@@ -36,7 +36,7 @@ PLACES = {
     "availability_percent": (97.919, "slo.yaml"),
     "latency_p99_ms": (7919, "slo.yaml"),
     "peak_rps": (7919, "slo.yaml"),
-    "freshness_hours": (7919, "slo.yaml"),
+    "freshness_hours": (1319, "slo.yaml"),
     "max_model_age_days": (3191, "slo.yaml"),
     "quality_floor_auc": (0.57919, "slo.yaml"),
     "rollback_seconds": (571, "slo.yaml"),

@@ -30,7 +30,7 @@ from plumbum import ProcessExecutionError
 from plumbum.machines import local
 
 from scaffold.data import INCOMING, Data
-from scaffold.errors import Problem
+from scaffold.errors import Problem, Refused
 from scaffold.options import Given, Template
 from scaffold.project import identity_environment
 from scaffold.report import Draft, Plan
@@ -39,6 +39,7 @@ ANSWERS_FILE = ".copier-answers.yml"
 PLANNER_SECONDS, INFERENCE_SECONDS = 120, 1800
 PROPOSED = {"task", "id", "time", "target", "rows", "classes", "unlabelled", "columns"}
 PROPOSED |= {"not_features", "split", "notes"}
+CLASH = "cannot be kept together:"
 NO_SUCH_VERSION = ("Unknown revision", "invalid reference", "did not match any file")
 
 
@@ -202,6 +203,8 @@ def _bad_answer(message: str, given: Given) -> Problem:
     if not found:
         return Problem("the answers", message, "see the questions in copier.yml")
     key, advice = found.groups()
+    if advice.startswith(CLASH):
+        return Refused("the answers", advice.rpartition(". ")[0], "change one that is named")
     value = given.values.get(key)
     what = "is not valid" if value is None else f"{value!r} is not valid"
     return Problem(given.places.get(key, key), what, advice)
