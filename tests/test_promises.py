@@ -13,7 +13,7 @@ import jinja2
 import pytest
 import yaml
 
-from conftest import ROOT, Scaffold
+from conftest import CLI, ROOT, Scaffold
 
 Render = Callable[..., Path]
 
@@ -100,3 +100,19 @@ def test_scaffold_refuses_what_the_planner_refuses(
     assert "cannot be kept together" in done.stderr
     assert next(iter(answers)) in done.stderr
     assert not (tmp_path / "demo").exists()
+
+
+def test_explain_names_the_promise(
+    scaffold: Scaffold, render: Render, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(render())
+    for what, said in (
+        ("slo.yaml:peak_rps", "ops/derived/haproxy.cfg:"),
+        ("ops/derived/load.js:10", "slo.yaml: peak_rps"),
+    ):
+        done = subprocess.run([*CLI, "explain", what], capture_output=True, text=True, check=True)
+        assert said in json.dumps(json.loads(done.stdout))
+    done = subprocess.run([*CLI, "explain", "ops/derived/load.js:9999"], capture_output=True)
+    assert (done.returncode, b"name a line" in done.stderr) == (2, True)
+    done = scaffold("explain", "slo.yaml:peak_rps")
+    assert "is not the root of an emitted project" in done.stderr

@@ -121,12 +121,27 @@ def plan(root: Path, template: Template) -> Plan:
     return result
 
 
-def _run_emitted(root: Path, verb: str, seconds: int) -> subprocess.CompletedProcess[str]:
+def explain(root: Path, what: str) -> str:
+    """Let the emitted planner say, as JSON, what a line of a derived file follows from."""
+    if not list(root.glob("src/*/production/plan.py")):
+        way_out = "change to the folder that scaffold new made"
+        raise Problem(str(root), "is not the root of an emitted project", way_out)
+    done = _run_emitted(root, "why", PLANNER_SECONDS, what)
+    if done.returncode:
+        where, _, rest = (done.stderr.strip() or "why: no answer").splitlines()[-1].partition(": ")
+        told, _, way_out = rest.rpartition("; ")
+        raise Problem(where, told, way_out)
+    return done.stdout.strip()
+
+
+def _run_emitted(
+    root: Path, verb: str, seconds: int, *words: str
+) -> subprocess.CompletedProcess[str]:
     packages = [path.parent.parent for path in root.glob("src/*/production/__main__.py")]
     name = packages[0].name if packages else "package"
     environment = {**os.environ, "PYTHONPATH": "src", "PYTHONDONTWRITEBYTECODE": "1"}
     environment["PYTHONUTF8"] = "1"  # Names of columns are in any language.
-    command = [sys.executable, "-m", f"{name}.production", verb, "--json"]
+    command = [sys.executable, "-m", f"{name}.production", verb, "--json", *words]
     try:
         return subprocess.run(
             command,

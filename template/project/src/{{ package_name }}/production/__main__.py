@@ -21,7 +21,7 @@ VERBS = {
             "package",
             "plan",
             "monitor",
-            "load",
+            "capacity",
             "watch",
             "score",
         )

@@ -45,7 +45,7 @@ def limits(facts: Facts) -> list[Limit]:
     checks = [
         ("one failed request spends more than the error budget", 1, requests),
         ("1000 predictions cost more than promised", facts["capacity"]["cost_per_1000"], promised["cost_usd_per_1000"]),
-        ("an idle replica is slower than promised", given["floor_ms"], promised["latency_p99_ms"]),
+        ("an idle replica is slower than promised", facts["floor_ms"], promised["latency_p99_ms"]),
         (
             "the way back takes longer than promised: a promotion looks for a call to roll back, then the proxy checks",
             given["look_s"] + given["check_s"],

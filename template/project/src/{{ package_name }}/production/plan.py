@@ -30,9 +30,10 @@ class Price(config.Strict):
 
 
 class Measured(config.Strict, extra="ignore"):
-    """What one replica carries, and where `make load` found that: ops/capacity.json."""
+    """The highest rate that one replica keeps, and where `make capacity` found that: ops/capacity.json."""
 
-    replica_rps: config.Positive
+    highest_rps: config.Positive
+    floor_ms: config.Positive
     machine: str
     date: str
 
@@ -55,9 +56,10 @@ def inputs() -> Facts:
 def capacity(given: Facts) -> Facts:
     """Return how many replicas carry the peak, with one to spare, what 1000 answers cost, and who says so."""
     peak, price, measured = given["slo"]["peak_rps"], given["price"], given["measured"]
-    rps, origin = given["assumed"]["replica_rps"], "not measured, assumed: run `make load`"
+    rps, origin = given["assumed"]["replica_rps"], "not measured, assumed: run `make capacity`"
     if measured:
-        rps, origin = measured["replica_rps"], f"measured on {measured['machine']}, {measured['date']}"
+        rps = called("replica_rps", given["assumed"]["usable"] * measured["highest_rps"])
+        origin = f"measured on {measured['machine']}, {measured['date']}"
     replicas = called("replicas", call(math.ceil, peak / rps) + 1)
     return {
         "replicas": replicas,
@@ -121,6 +123,7 @@ def follow(given: Facts) -> Facts:
         "burns": burning,
         "assumed": assumed,
         "min_bad": assumed["min_bad"],
+        "floor_ms": given["measured"].get("floor_ms", assumed["floor_ms"]),
         "canary": canary | {"seconds": called("canary_seconds", call(math.ceil, functools.reduce(_sum, seconds)))},
         "max_seconds": [call(max, 10, call(math.ceil, assumed["patience"] * each)) for each in seconds],
         "bucket": note((p99_ms / 1000).story()) + str(float(p99_ms / 1000)),  # as the client library spells it: 1.0

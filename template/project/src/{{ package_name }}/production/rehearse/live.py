@@ -17,7 +17,7 @@ import numpy as np
 import polars as pl
 import psutil
 
-from .. import config, load, release, releases, stack, watch
+from .. import capacity, config, release, releases, stack, watch
 from ..stages import VALID, read_json
 from .lab import PACKAGE, Alarm, DoesNotApply, misfit, refusal, scratch, set_param, wait_for
 from .traffic import SIZES, Traffic
@@ -175,7 +175,7 @@ def failing_release(traffic: Traffic, broken: bool) -> Alarm | None:
 def spike(traffic: Traffic, broken: bool) -> Alarm | None:
     start, promise = time.time(), config.slo().objectives.latency_p99_ms.target
     # The replay brings one peak already; the control stays within what is planned.
-    load.run(3 if broken else 0.3, "10s")
+    capacity.run(3 if broken else 0.3, "10s")
     end, sent = time.time(), traffic.since(start)
     shed = sum(s.status in (429, 503) for s in sent)
     p99 = 1000 * np.percentile([s.seconds for s in sent if s.status == 200], 99)
