@@ -21,6 +21,7 @@ VERBS = {
             "package",
             "plan",
             "monitor",
+            "budget",
             "capacity",
             "watch",
             "score",
@@ -43,6 +44,7 @@ def main() -> int:
     known["plan"].add_argument("--json", action="store_true")
     known["why"].add_argument("what")
     known["why"].add_argument("--json", action="store_true")
+    known["budget"].add_argument("--acknowledge", default="")
     known["gc"].add_argument("--keep", type=int, default=3)
     known["promote"].add_argument("release", nargs="?")
     known["watch"].add_argument("--report", action="store_true")

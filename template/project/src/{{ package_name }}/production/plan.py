@@ -126,14 +126,27 @@ def follow(given: Facts) -> Facts:
         "floor_ms": given["measured"].get("floor_ms", assumed["floor_ms"]),
         "canary": canary | {"seconds": called("canary_seconds", call(math.ceil, functools.reduce(_sum, seconds)))},
         "max_seconds": [call(max, 10, call(math.ceil, assumed["patience"] * each)) for each in seconds],
+        "budget_left": _budget_left(slo["window_days"], burning["availability"]["budget"]),
         "bucket": note((p99_ms / 1000).story()) + str(float(p99_ms / 1000)),  # as the client library spells it: 1.0
         "admitted": called("admitted", call(math.ceil, 2 * peak)),
         "maxconn": called("maxconn", call(max, 16, call(math.ceil, 2 * peak * p99_ms / 1000))),
         "queue_ms": called("queue_ms", call(math.ceil, p99_ms)),
         "timeout_ms": timeout_ms,
+        "grace_s": called("grace_s", call(math.ceil, timeout_ms / 1000) + assumed["drain_s"]),
         "stall_s": called("stall_s", call(math.ceil, 2 * timeout_ms / 1000) + 1),
         "most": functools.partial(call, max),
     }
+
+
+def _budget_left(days: float, budget: float) -> str:
+    """Return the PromQL for the share that is left; while the window is young, as if the last hour went on."""
+    answers, window = "haproxy_frontend_http_responses_total{proxy='public',code", f"[{days:g}d]"
+    came, goes_on = (
+        f"sum(increase({answers}!='4xx'}}{window}))",
+        f"{days:g} * 86400 * sum(rate({answers}!='4xx'}}[1h]))",
+    )
+    text = f"1 - sum(increase({answers}='5xx'}}{window})) / ({budget} * (({came} > {goes_on}) or {goes_on}))"
+    return notes(str(days) + str(budget)) + text
 
 
 def _sum(one: float, other: float) -> float:

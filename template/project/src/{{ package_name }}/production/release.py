@@ -16,7 +16,7 @@ from typing import Any
 
 from scipy.stats import binom
 
-from . import config, releases, stack
+from . import budget, config, releases, stack
 from .stages import read_json
 
 POLICY = Path("ops/derived/canary.json")
@@ -34,6 +34,7 @@ def promote(release: str | None = None) -> None:
         if release == old:
             print(f"promote: {release} serves already")
             return
+        budget.check()
         start, stable = time.time(), stack.serving_slot()
         candidate = stack.other(stable)
         warm, reason = stack.release_in(candidate), "the promotion broke off"
