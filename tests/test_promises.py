@@ -21,15 +21,15 @@ ASK = """
 import json, sys, yaml
 from collections.abc import Callable
 from pathlib import Path
-from late_flights.production import plan
+from late_flights.production import feasible, promises
 for line in sys.stdin:
-    promised, slo = json.loads(line), yaml.safe_load(Path("slo.yaml").read_text())
+    targets, slo = json.loads(line), yaml.safe_load(Path("slo.yaml").read_text())
     for name in ("peak_rps", "window_days"):
-        slo[name] = promised.pop(name)
-    for name, value in promised.items():
+        slo[name] = targets.pop(name)
+    for name, value in targets.items():
         slo["objectives"][name]["target"] = value
     Path("slo.yaml").write_text(yaml.safe_dump(slo))
-    print(json.dumps([each["what"] for each in plan.conflicts(plan.inputs())]))
+    print(json.dumps([each["what"] for each in feasible.conflicts(promises.inputs())]))
 """
 NAMES = {"max_model_age_days": "model_age_days", "cost_per_1000": "cost_usd_per_1000"}
 CLASHES: list[dict[str, Any]] = [

@@ -1,16 +1,20 @@
 """What the promises must leave room for, given how the stack works; and the nearest promises that do."""
 
+import functools
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from pydantic import ValidationError
 
-from .facts import Fact, called, plain, sources
+from . import config
+from .facts import Fact, called, leaves, plain, sources
+from .promises import Facts, Price, follow
 
-Facts = dict[str, Any]
-Problem = dict[str, str]
-Follow = Callable[[Facts], Facts]
+OPEN: dict[str, tuple[str, type[config.Strict]]] = {  # what its owner may change
+    "slo.yaml": ("slo", config.Slo),
+    "ops/prices.yaml": ("price", Price),
+}
 TRIED = [2 ** (k / 4) for k in range(1, 61)]  # factors, until one is enough: the nearest is then looked for
 
 
@@ -71,69 +75,58 @@ def limits(facts: Facts) -> list[Limit]:
     return [Limit(what, Fact(least) if type(least) is int else least, most) for what, least, most in checks]
 
 
-def conflicts(given: Facts, follow: Follow, kinds: Facts) -> list[Problem]:
-    """Return each limit that is broken: the smallest set of answers that break it, the arithmetic, the ways out.
-
-    `given` holds the inputs, `follow` works out the facts, `kinds` names part and model of each file to change.
-    """
-    found, all_limits = [], limits(follow(given))
-    for number, limit in enumerate(all_limits):
-        if limit.holds:
-            continue
+def conflicts(given: Facts) -> list[dict[str, str]]:
+    """Return each limit that is broken: the smallest set of answers that break it, the arithmetic, the ways out."""
+    found, checked = [], limits(follow(given))
+    broken = {number for number, limit in enumerate(checked) if not limit.holds}
+    for number, limit in ((number, checked[number]) for number in sorted(broken)):
         stories = [part.story() for part in (limit.least, limit.most) if isinstance(part, Fact)]
-        keys = sorted(key for key in sources(stories) if key.partition(": ")[0] in kinds)
-        broken = {k for k, each in enumerate(all_limits) if not each.holds and k != number}
-
-        def enough(changed: Facts, number: int = number, broken: set[int] = broken) -> bool:
-            still = {k for k, each in enumerate(limits(follow(changed))) if not each.holds}
-            return number not in still and still <= broken
-
-        ways = [way for key in keys for way in _ways_out(given, key, kinds, enough)]
+        keys = sorted(key for key in sources(stories) if key.partition(": ")[0] in OPEN)
+        enough = functools.partial(_enough, broken - {number})
+        ways = [way for key in keys for sign in (1, -1) for way in _way_out(given, key, sign, enough)]
         ways.sort(key=lambda way: (not way.where.startswith("slo.yaml"), way.factor))  # the promises first
         # Answers that change nothing by themselves are no part of the conflict.
         clash = list(dict.fromkeys(way.where for way in ways)) or keys
         told = f"{limit.what}: {_arithmetic(limit.least)} is more than {_arithmetic(limit.most)}"
-        way_out = " or ".join(way.text for way in ways[:3]) or f"change {' and '.join(clash)}"
         others = f" (with {', '.join(each.partition(': ')[2] for each in clash[1:])})" if clash[1:] else ""
+        way_out = " or ".join(way.text for way in ways[:3]) or f"change {' and '.join(clash)}"
         found.append({"where": clash[0], "what": f"{told}{others}", "way_out": way_out})
     return found
 
 
-def _ways_out(given: Facts, key: str, kinds: Facts, enough: Callable[[Facts], bool]) -> list[WayOut]:
-    """Return the smallest change of one answer that is enough, upwards and downwards."""
+def _enough(broken: set[int], given: Facts) -> bool:
+    """Return whether no limit is broken but those that were broken beside it."""
+    return {number for number, limit in enumerate(limits(follow(given))) if not limit.holds} <= broken
+
+
+def _way_out(given: Facts, key: str, sign: int, enough: Callable[[Facts], bool]) -> list[WayOut]:
+    """Return the smallest change of one answer, upwards or downwards, that is enough; nothing if none is."""
     file, _, path = key.partition(": ")
-    part, model = kinds[file]
-    value = _get(given[part], path)
-    ways = []
-    for sign, word in ((1, "or more"), (-1, "or less")):
+    part, model = OPEN[file]
+    *steps, last = path.split(".")
+    value = functools.reduce(lambda node, step: node[step], [*steps, last], given[part])
 
-        def changed(factor: float, sign: int = sign) -> float:
-            if path.endswith("percent.target"):  # what may fail is what is multiplied
-                return 100 - _rounded((100 - value) * factor**-sign, 0.1, -sign)
-            return _rounded(value * factor**sign, value, sign)
+    def changed(factor: float) -> float:
+        if path.endswith("percent.target"):  # what may fail is what is multiplied
+            return 100 - _rounded((100 - value) * factor**-sign, 0.1, -sign)
+        return _rounded(value * factor**sign, value, sign)
 
-        def good(new: float) -> bool:
-            raw = plain(given[part])
-            _set(raw, path, int(new) if new.is_integer() else new)
-            try:
-                return enough(given | {part: kinds["leaves"](file, model.model_validate(raw).model_dump())})
-            except (ValidationError, ZeroDivisionError):
-                return False
+    def good(factor: float) -> bool:
+        raw, new = plain(given[part]), changed(factor)
+        functools.reduce(lambda node, step: node[step], steps, raw)[last] = int(new) if new.is_integer() else new
+        try:
+            return enough(given | {part: leaves(file, model.model_validate(raw).model_dump())})
+        except (ValidationError, ZeroDivisionError):  # out of what may be promised at all
+            return False
 
-        if not (high := next((factor for factor in TRIED if good(changed(factor))), 0)):
-            continue
-        low = high / TRIED[0]
-        for _ in range(12):
-            middle = math.sqrt(low * high)
-            low, high = (low, middle) if good(changed(middle)) else (middle, high)
-        ways.append(
-            WayOut(
-                high,
-                key,
-                f"{path.removesuffix('.target').rpartition('.')[2]} {changed(high):.9g} {word}",
-            )
-        )
-    return ways
+    if not (high := next((factor for factor in TRIED if good(factor)), 0)):
+        return []
+    low = high / TRIED[0]
+    for _ in range(12):
+        middle = math.sqrt(low * high)
+        low, high = (low, middle) if good(middle) else (middle, high)
+    name = path.removesuffix(".target").rpartition(".")[2]
+    return [WayOut(high, key, f"{name} {changed(high):.9g} or {'more' if sign > 0 else 'less'}")]
 
 
 def _rounded(new: float, old: float, sign: int) -> float:
@@ -149,14 +142,3 @@ def _arithmetic(fact: float) -> str:
     parts = [part for part in fact.named() if part.formula]
     said = " = ".join(each for each in (fact.name, fact.formula, f"{fact:.4g}") if each)
     return said + "".join(f", {part.name} = {part.formula} = {part:.4g}" for part in parts)
-
-
-def _get(node: Any, path: str) -> Any:
-    for step in path.split("."):
-        node = node[step]
-    return node
-
-
-def _set(node: Any, path: str, value: float) -> None:
-    parent, _, last = path.rpartition(".")
-    (_get(node, parent) if parent else node)[last] = value

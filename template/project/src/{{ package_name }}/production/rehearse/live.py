@@ -7,6 +7,7 @@ control, and it must stay quiet.
 import contextlib
 import http.client
 import json
+import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -17,7 +18,7 @@ import numpy as np
 import polars as pl
 import psutil
 
-from .. import capacity, config, release, releases, stack, watch
+from .. import budget, capacity, config, release, releases, stack, watch
 from ..stages import VALID, read_json
 from .lab import PACKAGE, Alarm, DoesNotApply, misfit, refusal, scratch, set_param, wait_for
 from .traffic import SIZES, Traffic
@@ -143,6 +144,27 @@ def outage(traffic: Traffic, broken: bool) -> Alarm | None:
     stack.up()
     back = "calm" if wait_for(lambda: _calm(traffic), 30) else "no"
     return Alarm(f"page to {pages[0]}", seconds, f"`make up` brought it back: {back}") if pages else None
+
+
+def budget_spent(traffic: Traffic, broken: bool) -> Alarm | None:
+    """Count as if so little may fail that a moment's outage spends it all: the next release must wait."""
+    start, policy = time.time(), release.POLICY.read_text(encoding="utf-8")
+    if not broken:
+        share = budget.left()
+        return Alarm(f"{share} left") if share is None or share <= 0 else None
+    candidate = _package("# a release too many\n")
+    stack.stop_slot(stack.serving_slot())
+    wait_for(lambda: "failed" in [s.kind for s in traffic.since(start)], 10)
+    stack.up()
+    release.POLICY.write_text(re.sub(r"/ \([\d.e-]+ ", "/ (1e-9 ", policy), encoding="utf-8")
+    try:
+        wait_for(lambda: (budget.left() or 0) < 0, 30)
+        release.promote(candidate)
+    except config.Problem as problem:
+        return Alarm(str(problem).split(";")[0], time.time() - start, "no traffic moved; the ledger can let it pass")
+    finally:
+        release.POLICY.write_text(policy, encoding="utf-8")
+    return None
 
 
 def rollback_twice(traffic: Traffic, broken: bool) -> Alarm | None:
