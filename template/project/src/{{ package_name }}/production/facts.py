@@ -6,7 +6,7 @@ A template that prints one leaves a note in the text; `settle` takes the notes o
 import json
 import operator
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 NOTE = re.compile("\x01([^\x02]*)\x02")
@@ -23,10 +23,9 @@ class Fact(float):
     def story(self) -> Story:
         """Return how it came about, as plain data."""
         told: Story = {"name": self.name, "value": float(f"{self:.10g}")}
-        return told | ({"source": self.source} if self.source else self._made())
-
-    def _made(self) -> Story:
-        return {"formula": self.formula, "of": [fact.story() for fact in self.named()]}
+        if self.source:
+            return told | {"source": self.source}
+        return told | {"formula": self.formula, "of": [fact.story() for fact in self.named()]}
 
     def named(self) -> list["Fact"]:
         """Return the facts that the formula names."""
@@ -136,10 +135,5 @@ def settle(text: str) -> tuple[str, list[list[Story]]]:
 
 def sources(stories: list[Story]) -> set[str]:
     """Return the leaves of stories, each as `file: key`."""
-    return {story["source"] for story in _all(stories) if "source" in story}
-
-
-def _all(stories: list[Story]) -> Iterator[Story]:
-    for story in stories:
-        yield story
-        yield from _all(story.get("of", []))
+    found = {story["source"] for story in stories if "source" in story}
+    return found.union(*(sources(story.get("of", [])) for story in stories))

@@ -33,18 +33,14 @@ def derived(facts: Facts) -> Lines:
 
 def refusals(given: Facts, alerts: list[Facts], tests: str) -> list[dict[str, str]]:
     """Return what cannot be kept: promises that clash, or an alert that nobody tests or explains."""
-    found, runbook = feasible.conflicts(given), Path("ops/runbook.md")
+    clashes, found, runbook = feasible.conflicts(given), [], Path("ops/runbook.md")
     explained = runbook.read_text(encoding="utf-8").splitlines() if runbook.exists() else []
     for name in (alert["name"] for alert in alerts):
         if f"## {name}" not in explained:
-            found.append(
-                {"where": "ops/runbook.md", "what": f"has no section {name}", "way_out": f"write it: ## {name}"}
-            )
+            found.append(("ops/runbook.md", f"has no section {name}", f"write it: ## {name}"))
         if f'alertname="{name}"' not in tests:
-            found.append(
-                {"where": "templates/rules_test.yml", "what": f"does not make {name} fire", "way_out": "write a test"}
-            )
-    return found
+            found.append((f"{TEMPLATES.name}/rules_test.yml", f"does not make {name} fire", "write a test that does"))
+    return clashes + [dict(zip(("where", "what", "way_out"), each, strict=True)) for each in found]
 
 
 def why(what: str, json: bool = False) -> None:
@@ -59,9 +55,7 @@ def why(what: str, json: bool = False) -> None:
     lines = dependents(files, f"{path}: {place.strip()}")
     if not lines:
         way_out = f"name a line, e.g. {DERIVED}/rules.yml:30, or an input, e.g. slo.yaml:peak_rps"
-        raise config.Problem(
-            f"why: {what} is no line of a derived file, and nothing derived follows from it; {way_out}"
-        )
+        raise config.Problem(f"why: {what} is no line of a derived file, and no input of one; {way_out}")
     print(dumps(lines, indent=1) if json else "\n".join(lines))
 
 

@@ -87,7 +87,7 @@ def burns(slo: Facts) -> Facts:
         for window, (minutes, spent) in SPENT.items():
             wanted = spent * slo["window_days"] * 1440 / minutes
             rate[window] = called(f"{name}_rate_{window}", short(call(min, call(max, wanted, 1), 0.8 / budget), 5))
-            if rate[window] != wanted:
+            if abs(rate[window] - wanted) > 1e-3 * wanted:  # not by rounding alone
                 bound = f"at most 0.8 / {budget}" if rate[window] < wanted else "at least 1"
                 adapted.append(f"{window}: {wanted:.4g} becomes {rate[window]:.4g}, {bound}")
         # A share of bad requests that deserves a ticket and no page.
@@ -112,7 +112,8 @@ def follow(given: Facts) -> Facts:
     step_requests = called("step_requests", enough)
     seconds = [step_requests / (peak * percent / 100) for percent in STEPS_PERCENT]
     bad = called("bad_requests", call(math.floor, requests * burning["availability"]["budget"]))
-    canary = {"steps_percent": STEPS_PERCENT, "step_requests": step_requests}
+    together = called("canary_seconds", call(math.ceil, functools.reduce(operator.add, seconds)))
+    canary = {"steps_percent": STEPS_PERCENT, "step_requests": step_requests, "seconds": together}
     return {
         "package": Path(__file__).parents[1].name,
         "slo": slo,
@@ -126,8 +127,7 @@ def follow(given: Facts) -> Facts:
         "assumed": assumed,
         "min_bad": assumed["min_bad"],
         "floor_ms": given["measured"].get("floor_ms", assumed["floor_ms"]),
-        "canary": canary
-        | {"seconds": called("canary_seconds", call(math.ceil, functools.reduce(operator.add, seconds)))},
+        "canary": canary,
         "max_seconds": [call(max, 10, call(math.ceil, assumed["patience"] * each)) for each in seconds],
         "budget_left": _budget_left(slo["window_days"], burning["availability"]["budget"]),
         "bucket": note((p99_ms / 1000).story()) + str(float(p99_ms / 1000)),  # as the client library spells it: 1.0
@@ -145,10 +145,8 @@ def follow(given: Facts) -> Facts:
 def _budget_left(days: float, budget: float) -> str:
     """Return the PromQL for the share that is left; while the window is young, as if the last hour went on."""
     answers, window = "haproxy_frontend_http_responses_total{proxy='public',code", f"[{days:g}d]"
-    came, goes_on = (
-        f"sum(increase({answers}!='4xx'}}{window}))",
-        f"{days:g} * 86400 * sum(rate({answers}!='4xx'}}[1h]))",
-    )
+    came = f"sum(increase({answers}!='4xx'}}{window}))"
+    goes_on = f"{days:g} * 86400 * sum(rate({answers}!='4xx'}}[1h]))"
     text = f"1 - sum(increase({answers}='5xx'}}{window})) / ({budget} * (({came} > {goes_on}) or {goes_on}))"
     return notes(str(days) + str(budget)) + text
 
