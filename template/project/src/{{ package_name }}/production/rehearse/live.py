@@ -148,15 +148,15 @@ def outage(traffic: Traffic, broken: bool) -> Alarm | None:
 
 def budget_spent(traffic: Traffic, broken: bool) -> Alarm | None:
     """Count as if so little may fail that a moment's outage spends it all: the next release must wait."""
-    start, policy = time.time(), release.POLICY.read_text(encoding="utf-8")
+    policy = release.POLICY.read_text(encoding="utf-8")
     if not broken:
         share = budget.left()
         return Alarm(f"{share} left") if share is None or share <= 0 else None
-    candidate = _package("# a release too many\n")
+    candidate, start = _package("# a release too many\n"), time.time()
     stack.stop_slot(stack.serving_slot())
     wait_for(lambda: "failed" in [s.kind for s in traffic.since(start)], 10)
     stack.up()
-    release.POLICY.write_text(re.sub(r"/ \([\d.e-]+ ", "/ (1e-9 ", policy), encoding="utf-8")
+    release.POLICY.write_text(re.sub(r"/ \([\d.e-]+ ", "/ (1e-6 ", policy), encoding="utf-8")
     try:
         wait_for(lambda: (budget.left() or 0) < 0, 30)
         release.promote(candidate)
