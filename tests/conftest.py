@@ -129,9 +129,13 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "template/catalog").mkdir()
     for shared in (
         "template/manifest.jinja",
+        "template/catalog/clashes.jinja",
         "template/catalog/reserved_names.txt",
+        "template/project/ops/prices.yaml",
+        "template/project/src/{{ package_name }}/production/assumptions.yaml",
         "template/project/{{_copier_conf.answers_file}}.jinja",
     ):
+        (root / shared).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / shared, root / shared)
     (package / "__init__.py").write_text('"""Toy."""\n')
     (package / "ingest.py").write_text('"""Yours."""\n')

@@ -132,6 +132,18 @@ def new(
         print(done.as_json()) if as_json else _show_written(done, dest)
 
 
+@app.command()
+def explain(
+    what: Annotated[
+        str, typer.Argument(metavar="FILE:LINE", help="E.g. ops/derived/rules.yml:84.")
+    ],
+) -> None:
+    """Say, as JSON, from which promise and by which formula a derived line comes."""
+    from scaffold.generate import explain as explained
+
+    print(explained(Path.cwd(), what))
+
+
 @contextmanager
 def _errors_as_json(wanted: bool) -> "Iterator[None]":
     try:

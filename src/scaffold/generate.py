@@ -30,7 +30,7 @@ from plumbum import ProcessExecutionError
 from plumbum.machines import local
 
 from scaffold.data import INCOMING, Data
-from scaffold.errors import Problem
+from scaffold.errors import Problem, Refused
 from scaffold.options import Given, Template
 from scaffold.project import identity_environment
 from scaffold.report import Draft, Plan
@@ -39,6 +39,7 @@ ANSWERS_FILE = ".copier-answers.yml"
 PLANNER_SECONDS, INFERENCE_SECONDS = 120, 1800
 PROPOSED = {"task", "id", "time", "target", "rows", "classes", "unlabelled", "columns"}
 PROPOSED |= {"not_features", "split", "notes"}
+CLASH = "cannot be kept together:"
 NO_SUCH_VERSION = ("Unknown revision", "invalid reference", "did not match any file")
 
 
@@ -120,12 +121,27 @@ def plan(root: Path, template: Template) -> Plan:
     return result
 
 
-def _run_emitted(root: Path, verb: str, seconds: int) -> subprocess.CompletedProcess[str]:
+def explain(root: Path, what: str) -> str:
+    """Let the emitted planner say, as JSON, what a line of a derived file follows from."""
+    if not list(root.glob("src/*/production/plan.py")):
+        way_out = "change to the folder that scaffold new made"
+        raise Problem(str(root), "is not the root of an emitted project", way_out)
+    done = _run_emitted(root, "why", PLANNER_SECONDS, what)
+    if done.returncode:
+        where, _, rest = (done.stderr.strip() or "why: no answer").splitlines()[-1].partition(": ")
+        told, _, way_out = rest.rpartition("; ")
+        raise Problem(where, told, way_out)
+    return done.stdout.strip()
+
+
+def _run_emitted(
+    root: Path, verb: str, seconds: int, *words: str
+) -> subprocess.CompletedProcess[str]:
     packages = [path.parent.parent for path in root.glob("src/*/production/__main__.py")]
     name = packages[0].name if packages else "package"
     environment = {**os.environ, "PYTHONPATH": "src", "PYTHONDONTWRITEBYTECODE": "1"}
     environment["PYTHONUTF8"] = "1"  # Names of columns are in any language.
-    command = [sys.executable, "-m", f"{name}.production", verb, "--json"]
+    command = [sys.executable, "-m", f"{name}.production", verb, "--json", *words]
     try:
         return subprocess.run(
             command,
@@ -202,6 +218,8 @@ def _bad_answer(message: str, given: Given) -> Problem:
     if not found:
         return Problem("the answers", message, "see the questions in copier.yml")
     key, advice = found.groups()
+    if advice.startswith(CLASH):
+        return Refused("the answers", advice.rpartition(". ")[0], "change one that is named")
     value = given.values.get(key)
     what = "is not valid" if value is None else f"{value!r} is not valid"
     return Problem(given.places.get(key, key), what, advice)

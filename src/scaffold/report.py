@@ -44,7 +44,7 @@ class Plan:
         if not self.capacity:
             return []
         capacity, canary, budget = self.capacity, self.canary, self.error_budget
-        origin = "measured" if capacity["measured"] else "an estimate until `make load` measures it"
+        origin = "measured" if capacity["measured"] else "an estimate; `make capacity` measures it"
         cost = f"{capacity['cost_per_1000']:.4g} {capacity['currency']}"
         steps = " -> ".join(f"{percent}%" for percent in canary["steps_percent"])
         owners = sorted({str(alert["owner"]) for alert in self.alerts})

@@ -22,13 +22,15 @@ VERBS = {
             "package",
             "plan",
             "monitor",
-            "load",
+            "budget",
+            "capacity",
             "watch",
             "score",
         )
     },
     "contract-diff": "diff",
     "gc": "gc",
+    "why": "plan",
     "rehearse": "rehearse.run",
 }
 
@@ -43,6 +45,9 @@ def main() -> int:
     known["plan"].add_argument("--json", action="store_true")
     for verb in ("push", "pull", "gc"):
         known[verb].add_argument("--keep", type=int, default=3)
+    known["why"].add_argument("what")
+    known["why"].add_argument("--json", action="store_true")
+    known["budget"].add_argument("--acknowledge", default="")
     known["promote"].add_argument("release", nargs="?")
     known["watch"].add_argument("--report", action="store_true")
     known["score"].add_argument("rows")

@@ -16,10 +16,10 @@ from typing import Any
 
 from scipy.stats import binom
 
-from . import config, releases, stack
+from . import budget, config, releases, stack
 from .stages import read_json
 
-POLICY, PEEK_SECONDS = Path("ops/derived/canary.json"), 0.5
+POLICY = Path("ops/derived/canary.json")
 LOCK, STOP = Path("run/release.lock"), Path("run/rollback.requested")
 SAMPLE = re.compile(r'^(service_request\w+)\{(.*route="predict".*)\} (\S+)$', re.MULTILINE)
 
@@ -34,6 +34,7 @@ def promote(release: str | None = None) -> None:
         if release == old:
             print(f"promote: {release} serves already")
             return
+        budget.check()
         start, stable = time.time(), stack.serving_slot()
         candidate = stack.other(stable)
         warm, reason = stack.release_in(candidate), "the promotion broke off"
@@ -108,7 +109,7 @@ def _watch_step(stable: str, candidate: str, policy: dict[str, Any], seconds: fl
     """Compare both slots until the candidate has answered enough requests, or fails."""
     before, deadline = {slot: measure(slot) for slot in (stable, candidate)}, time.time() + seconds
     while time.time() < deadline:
-        time.sleep(PEEK_SECONDS)
+        time.sleep(policy["look_s"])
         if STOP.exists():
             return "a rollback was asked for"
         if not stack.is_ready(candidate):

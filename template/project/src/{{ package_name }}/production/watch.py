@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from . import config, drift, matrix, metrics, plan, releases
+from . import config, drift, matrix, metrics, promises, releases
 from .stages import features, load_features, read_json, windows, write_json
 
 REPORT, PAGE, METRICS = Path("reports/watch.json"), Path("reports/drift.html"), Path("run/watch.prom")
@@ -114,7 +114,7 @@ def _hours(span: np.timedelta64) -> float:
 
 def _cost(at: pl.Series) -> float:
     """Return what 1000 answered rows cost so far, in USD: the planned machines, by the hours of the log."""
-    planned = plan.capacity(config.slo())
+    planned = promises.capacity(promises.inputs())
     usd_per_second = planned["replicas"] * planned["usd_per_hour"] / 3600
     return float(1000 * usd_per_second * (at.max() - at.min()) / len(at))  # type: ignore[operator]
 

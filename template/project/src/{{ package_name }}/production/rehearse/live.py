@@ -7,6 +7,7 @@ control, and it must stay quiet.
 import contextlib
 import http.client
 import json
+import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -17,7 +18,7 @@ import numpy as np
 import polars as pl
 import psutil
 
-from .. import config, load, release, releases, stack, watch
+from .. import budget, capacity, config, release, releases, stack, watch
 from ..stages import VALID, read_json
 from .lab import PACKAGE, Alarm, DoesNotApply, misfit, refusal, scratch, set_param, wait_for
 from .traffic import SIZES, Traffic
@@ -145,6 +146,27 @@ def outage(traffic: Traffic, broken: bool) -> Alarm | None:
     return Alarm(f"page to {pages[0]}", seconds, f"`make up` brought it back: {back}") if pages else None
 
 
+def budget_spent(traffic: Traffic, broken: bool) -> Alarm | None:
+    """Count as if so little may fail that a moment's outage spends it all: the next release must wait."""
+    policy = release.POLICY.read_text(encoding="utf-8")
+    if not broken:
+        share = budget.left()
+        return Alarm(f"{share} left") if share is None or share <= 0 else None
+    candidate, start = _package("# a release too many\n"), time.time()
+    stack.stop_slot(stack.serving_slot())
+    wait_for(lambda: "failed" in [s.kind for s in traffic.since(start)], 10)
+    stack.up()
+    release.POLICY.write_text(re.sub(r"/ \([\d.e-]+ ", "/ (1e-6 ", policy), encoding="utf-8")
+    try:
+        wait_for(lambda: (budget.left() or 0) < 0, 30)
+        release.promote(candidate)
+    except config.Problem as problem:
+        return Alarm(str(problem).split(";")[0], time.time() - start, "no traffic moved; the ledger can let it pass")
+    finally:
+        release.POLICY.write_text(policy, encoding="utf-8")
+    return None
+
+
 def rollback_twice(traffic: Traffic, broken: bool) -> Alarm | None:
     if not broken:
         return _promote_good()
@@ -175,7 +197,7 @@ def failing_release(traffic: Traffic, broken: bool) -> Alarm | None:
 def spike(traffic: Traffic, broken: bool) -> Alarm | None:
     start, promise = time.time(), config.slo().objectives.latency_p99_ms.target
     # The replay brings one peak already; the control stays within what is planned.
-    load.run(3 if broken else 0.3, "10s")
+    capacity.run(3 if broken else 0.3, "10s")
     end, sent = time.time(), traffic.since(start)
     shed = sum(s.status in (429, 503) for s in sent)
     p99 = 1000 * np.percentile([s.seconds for s in sent if s.status == 200], 99)

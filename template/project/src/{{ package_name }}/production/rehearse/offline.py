@@ -146,6 +146,21 @@ def stale_derived(root: Path) -> str:
     return "make plan"
 
 
+def no_runbook(root: Path) -> str:
+    _edit(root / "ops/runbook.md", "## DataStale", "## Old data")
+    return "has no section DataStale"
+
+
+def unowned(root: Path) -> str:
+    _edit(root / "slo.yaml", r"(?m)^  data: .*\n", "")
+    return "owners.data has no handle"
+
+
+def cost_overrun(root: Path) -> str:
+    _edit(root / "slo.yaml", r"(usd_per_1000: \{target:) [^,]*", r"\1 0.0000001")
+    return "cost more than promised"
+
+
 def _change(path: Path, column: str, values: pl.Expr) -> None:
     pl.read_parquet(path).with_columns(values.alias(column)).write_parquet(path)
 
@@ -155,5 +170,8 @@ def _append(path: Path, code: str) -> None:
 
 
 def _promise_peak(root: Path, rps: float) -> None:
-    slo = (root / "slo.yaml").read_text(encoding="utf-8")
-    (root / "slo.yaml").write_text(re.sub("(?m)^peak_rps:.*", f"peak_rps: {rps:g}", slo), encoding="utf-8")
+    _edit(root / "slo.yaml", "(?m)^peak_rps:.*", f"peak_rps: {rps:g}")
+
+
+def _edit(path: Path, old: str, new: str) -> None:
+    path.write_text(re.sub(old, new, path.read_text(encoding="utf-8")), encoding="utf-8")

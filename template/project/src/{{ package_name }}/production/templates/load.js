@@ -25,7 +25,7 @@ export const options = {
       rate: RATE,
       timeUnit: "1s",
       duration: __ENV.DURATION || "20s",
-      preAllocatedVUs: Math.ceil(RATE * {{ stall_s }}), // rate x worst stall
+      preAllocatedVUs: Number(__ENV.VUS || Math.ceil(RATE * {{ stall_s }})), // rate x worst stall
     },
   },
   // Above the promised peak the answer may be "later"; what is answered is answered in time.
