@@ -238,22 +238,27 @@ def main() -> None:
     release = given.project.resolve() / "releases" / stable / "bento"
     taken: dict[str, list[Any]] = {name: [] for name in given.only.split(",")}
     for turn in range(rounds):
-        for name in taken:
-            taken[name].append(measure(name, given.project.resolve(), release, seconds))
-            cell = taken[name][-1]["1 x 16"]
+        for name, measured in taken.items():
+            measured.append(measure(name, given.project.resolve(), release, seconds))
+            cell = measured[-1]["1 x 16"]
             told = f"{cell['cpu_us']:7.0f} us CPU, {cell['per_second']:6.0f}/s"
             print(f"{turn + 1}/{rounds} {name:<10} {told}", flush=True)
+        write(taken, seconds, given.out)  # after each round: the run is long
+
+
+def write(taken: dict[str, list[Any]], seconds: float, out: Path) -> None:
+    """Write the figures as JSON, as a table and as a picture."""
     about = {
         "machine": f"{os.cpu_count()} cores {platform.machine()}",
         "seconds": seconds,
-        "rounds": rounds,
+        "rounds": len(next(iter(taken.values()))),
+        "load": round(os.getloadavg()[0], 1),
     }
-    about["load"] = round(os.getloadavg()[0], 1)
     found = {"about": about, "servers": {name: medians(each) for name, each in taken.items()}}
-    given.out.mkdir(parents=True, exist_ok=True)
-    (given.out / "results.json").write_text(json.dumps(found, indent=2) + "\n")
-    (given.out / "results.md").write_text(report.table(found, OPEN_RATE))
-    report.picture(found, given.out / "results.png")
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "results.json").write_text(json.dumps(found, indent=2) + "\n")
+    (out / "results.md").write_text(report.table(found, OPEN_RATE))
+    report.picture(found, out / "results.png")
 
 
 if __name__ == "__main__":

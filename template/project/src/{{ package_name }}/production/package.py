@@ -17,7 +17,19 @@ from .stages import HISTORY, LEVELS, MODEL, PROFILE, RAW, VALID, load_features, 
 
 PACKAGE, NUMBER = Path(__file__).parents[1], "_number"
 # The serving image holds what answers requests and nothing else: no DVC, no Evidently, no Polars.
-SERVING = ["__init__", "__main__", "config", "front", "matrix", "predictions", "releases", "score", "service", "store"]
+SERVING = [
+    "__init__",
+    "__main__",
+    "config",
+    "front",
+    "inputs",
+    "matrix",
+    "predictions",
+    "releases",
+    "score",
+    "service",
+    "store",
+]
 CODE = ["__init__", "features", "train", *(f"production/{name}" for name in SERVING)]
 FILES = [MODEL, LEVELS, PROFILE, *map(Path, ("contract.yaml", "slo.yaml", "bentofile.yaml", "requirements-serve.txt"))]
 

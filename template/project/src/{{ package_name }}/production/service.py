@@ -3,56 +3,38 @@
 Runs inside a release (a Bento): model, contract and promises lie beside the code.
 """
 
+import contextlib
 import gc
+import importlib
 import logging
 import os
 import sys
 import time
-from datetime import UTC, datetime
+from collections.abc import Iterator
+from datetime import UTC
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import bentoml
 import msgspec
 from msgspec import Meta
 
-from . import config, releases
+from . import config, inputs, releases
 from .front import Answer, Front, Refused, Routes
 from .predictions import PredictionLog
 
 ROOT, PACKAGE = Path(__file__).parents[2], Path(__file__).parents[1].name
 BATCH = Meta(min_length=1, max_length=1000)
-# LightGBM imports these where it finds them, for seconds; a development environment has them, the image does not.
-HEAVY = ("pandas", "sklearn", "matplotlib", "dask", "pyarrow")
+# LightGBM imports these where it finds them, for seconds: a development environment has them, the image has not.
+HEAVY = {
+    "pandas": "pandas",
+    "sklearn": "scikit-learn",
+    "matplotlib": "matplotlib",
+    "dask": "dask",
+    "pyarrow": "pyarrow",
+}
 FRONT, WRONG = Front(), (msgspec.DecodeError, UnicodeDecodeError)
 logger = logging.getLogger("bentoml.service")
-
-
-def row_type(contract: config.Contract) -> Any:
-    """Return the type of one row, from the contract; decoding into it is the input check."""
-    kinds = {name: _kind(column) for name, column in contract.columns.items()}
-    kinds |= {contract.time: datetime} if contract.time else {}
-    fields = [(f"c{number}", kind) for number, kind in enumerate(kinds.values())]
-    names = dict(zip((field for field, _ in fields), kinds, strict=True))
-    return msgspec.defstruct("Row", fields, rename=names, forbid_unknown_fields=True)
-
-
-def _kind(column: config.Column) -> Any:
-    kind: Any = {"boolean": bool, "datetime": datetime}.get(column.type)
-    if column.type == "string":
-        kind = Literal[tuple(column.levels)] if column.levels else Annotated[str, Meta(max_length=column.max_length)]
-    elif column.type in ("integer", "number"):
-        number = int if column.type == "integer" else float
-        low, high = (None if bound is None else number(bound) for bound in (column.min, column.max))
-        kind = Annotated[number, Meta(ge=low, le=high)]
-    return kind | None if column.nulls else kind
-
-
-def label_type(contract: config.Contract) -> Any:
-    """Return the type of one late label."""
-    kinds: dict[str, Any] = {"binary": bool, "regression": float, "multiclass": Literal[tuple(contract.classes or "-")]}
-    fields = [("request_id", Annotated[str, Meta(max_length=80)]), ("label", kinds[contract.task])]
-    return msgspec.defstruct("Label", fields, forbid_unknown_fields=True)
 
 
 class Answers:
@@ -65,7 +47,7 @@ class Answers:
 
         self.release, self.engine = releases.verify(ROOT), Engine(ROOT)
         contract = self.engine.contract
-        row, label = row_type(contract), label_type(contract)
+        row, label = inputs.row_type(contract), inputs.label_type(contract)
         self.times = [name for name, column in contract.columns.items() if column.type == "datetime"]
         self.times += [contract.time] if contract.time else []
         self.schema = msgspec.json.schema(row)
@@ -73,26 +55,32 @@ class Answers:
         self.row, self.parts = msgspec.json.Decoder(row), msgspec.json.Decoder(Annotated[list[msgspec.Raw], BATCH])
         self.rows = msgspec.json.Decoder(row | Annotated[list[row], BATCH])  # type: ignore[valid-type]
         self.labels = msgspec.json.Decoder(label | Annotated[list[label], BATCH])  # type: ignore[valid-type]
-        self.predictions = Counter("service_predictions_total", "Rows answered", ["release"]).labels(self.release)
-        missing = Counter("service_history_missing_total", "Rows answered without their history", ["release"])
-        self.missing = missing.labels(self.release)
-        wrong = Counter("service_rows_failed_total", "Rows without an answer beside good ones", ["release"])
-        self.failed = wrong.labels(self.release)
-        dropped = Counter("service_log_dropped_total", "Rows that the log lost", ["release"]).labels(self.release)
+
+        def counter(name: str, text: str) -> Counter:
+            return Counter(f"service_{name}_total", text, ["release"]).labels(self.release)
+
+        self.predictions = counter("predictions", "Rows answered")
+        self.missing = counter("history_missing", "Rows answered without their history")
+        self.failed = counter("rows_failed", "Rows without an answer beside good ones")
+        dropped = counter("log_dropped", "Rows that the log lost")
         self.log = PredictionLog(Path(os.environ.get("RUN_DIR", "run")), dropped.inc)
 
-    def decode(self, body: bytes) -> tuple[list[Any], bool]:
-        """Return what the body holds and whether it was a list; in a list, a wrong row is its error, as text."""
+    def decode(self, body: bytes) -> tuple[list[Answer | str], bool]:
+        """Return the rows of a body, for a wrong one its error, and whether they came as a list."""
         try:
             found = self.rows.decode(body)
         except msgspec.ValidationError as error:
-            return self._decode_singly(body, error), True
+            found = self._decode_singly(body, error)
         except WRONG as error:
             raise Refused(400, str(error)) from None
-        return (found, True) if isinstance(found, list) else ([found], False)
+        many = isinstance(found, list)
+        rows = [row if isinstance(row, str) else self._named(row) for row in (found if many else [found])]
+        if all(isinstance(row, str) for row in rows):
+            raise Refused(422, str(rows[0]))
+        return rows, many
 
     def _decode_singly(self, body: bytes, whole: msgspec.ValidationError) -> list[Any]:
-        """Return each row or, as text, its error; refuse a body that is no list, or has no good row."""
+        """Decode each row of a list, or its error; refuse a body that is no list of rows."""
         try:
             parts = self.parts.decode(body)
         except msgspec.ValidationError:
@@ -103,18 +91,21 @@ class Answers:
                 found.append(self.row.decode(part))
             except WRONG as error:
                 found.append(str(error))
-        if all(isinstance(row, str) for row in found):
-            raise Refused(422, str(whole))
         return found
 
-    def recall(self, decoded: list[Any]) -> tuple[list[Answer], Answer]:
-        """Return rows by the contract's names, with their history, and what to say of them; times become UTC."""
-        names = self.engine.contract.row
-        rows = [dict(zip(names, msgspec.structs.astuple(row), strict=True)) for row in decoded]
-        for row in rows:
-            for name in self.times:
-                if row[name] and row[name].tzinfo:
-                    row[name] = row[name].astimezone(UTC).replace(tzinfo=None)
+    def _named(self, row: Any) -> Answer | str:
+        """Return a row by the contract's names, its times in UTC; or why it has no such time."""
+        named = dict(zip(self.engine.contract.row, msgspec.structs.astuple(row), strict=True))
+        for name in self.times:
+            if named[name] and named[name].tzinfo:
+                try:
+                    named[name] = named[name].astimezone(UTC).replace(tzinfo=None)
+                except OverflowError:
+                    return f"{name}: {named[name]} is no time in UTC"
+        return named
+
+    def recall(self, rows: list[Answer]) -> tuple[list[Answer], Answer]:
+        """Return rows with their history, and what to say of them."""
         rows, read = self.engine.store.recall(rows)
         if not read:
             self.missing.inc(len(rows))
@@ -142,8 +133,7 @@ class Answers:
     def predict(self, body: bytes, request_id: str) -> Answer:
         decoded, many = self.decode(body)
         rows, note = self.recall([row for row in decoded if not isinstance(row, str)])
-        found = self.ask(rows)
-        said = iter(zip(rows, found, strict=True))
+        said = iter(zip(rows, self.ask(rows), strict=True))
         answers, lines, at = [], [], round(time.time(), 3)
         for number, row in enumerate(decoded):
             asked, p = (row, None) if isinstance(row, str) else next(said)
@@ -163,7 +153,7 @@ class Answers:
         decoded, many = self.decode(body)
         if wrong := [row for row in decoded if isinstance(row, str)]:
             raise Refused(422, wrong[0])
-        rows, note = self.recall(decoded)
+        rows, note = self.recall([row for row in decoded if not isinstance(row, str)])
         found = self.engine.explain(rows)
         return note | {"contributions": found if many else found[0]}
 
@@ -179,6 +169,19 @@ class Answers:
     def metadata(self, body: bytes, request_id: str) -> Answer:
         told = {"dataset": self.engine.contract.dataset, "contract_version": self.engine.contract.version}
         return told | {"row": self.schema, "example": self.example}
+
+
+@contextlib.contextmanager
+def _hidden(names: list[str]) -> Iterator[None]:
+    """Let no import find these modules, if there is no such module yet; later ones do."""
+    hidden = [name for name in names if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
+    try:
+        with contextlib.suppress(ImportError):  # the model is another's
+            yield
+    finally:
+        for name in hidden:
+            del sys.modules[name]
 
 
 class Fronted(bentoml.Service):
@@ -199,8 +202,9 @@ class Fronted(bentoml.Service):
 )
 class Service:
     def __init__(self) -> None:
-        needed = (ROOT / "requirements-serve.txt").read_text(encoding="utf-8")
-        sys.modules.update({name: None for name in HEAVY if name not in needed})  # type: ignore[misc]
+        needed = (ROOT / "requirements-serve.txt").read_text(encoding="utf-8").lower()
+        with _hidden([name for name, package in HEAVY.items() if package not in needed]):
+            importlib.import_module("lightgbm")
         self.answers = ask = Answers()
         promise = config.slo(ROOT).latency_s
         # Floats, and the promise itself among them: otherwise the share of slow answers is a guess.
