@@ -46,11 +46,13 @@ SERVERS = {
     "ours": Server([], [*BENTO, "."]),
     "bare ASGI": Server(["uvicorn==0.54.0", *LOOP], ["-m", *UVICORN, "bare_asgi:app"]),
     "FastAPI": Server(
-        ["fastapi", "uvicorn==0.54.0", *LOOP], ["-m", *UVICORN, "plain_fastapi:app"], "/batch"
+        ["fastapi==0.165.0", "uvicorn==0.54.0", *LOOP],
+        ["-m", *UVICORN, "plain_fastapi:app"],
+        "/batch",
     ),
     "BentoML": Server(["bentoml==1.4.39", *LOOP], [*BENTO, "stock_bentoml:Flights"], "/batch"),
-    "LitServe": Server(["litserve", *LOOP], ["plain_litserve.py", "{port}"]),
-    "Ray Serve": Server(["ray[serve]", *LOOP], ["plain_ray.py", "{port}"], "/batch"),
+    "LitServe": Server(["litserve==0.2.19", *LOOP], ["plain_litserve.py", "{port}"]),
+    "Ray Serve": Server(["ray[serve]==2.60.0", *LOOP], ["plain_ray.py", "{port}"], "/batch"),
 }
 
 
