@@ -4,7 +4,7 @@ PYTHON ?=
 BIN := .venv/bin
 PYTEST_OPTIONS ?=
 
-.PHONY: help demo test fast lint format bench clean
+.PHONY: help demo test fast lint format bench serving clean
 
 help: ## show the verbs
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -28,6 +28,9 @@ format: .venv/ready ## format the code
 
 bench: .venv/ready ## time `scaffold new` against plain `copier copy`
 	@$(BIN)/python benchmarks/new.py
+
+serving: .venv/ready ## measure the emitted service beside five others (20 minutes)
+	@bash benchmarks/serving/bench.sh
 
 clean: ## remove the environment and what tools left
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache dist

@@ -3,14 +3,34 @@
 The model travels as text, never as a pickle: what is loaded in production cannot run code.
 """
 
+import ctypes
 from collections.abc import Callable
 
 import lightgbm as lgb
 import numpy as np
+from lightgbm.basic import _LIB, _safe_call  # type: ignore[attr-defined]
 
-Model = lgb.Booster
 Levels = dict[str, list[str]]
 Params = dict[str, float | int | str]
+
+
+class Model:
+    """A LightGBM booster, and its C call for one row: the same bits, without 15 microseconds of Python."""
+
+    def __init__(self, text: str) -> None:
+        self.booster = lgb.Booster(model_str=text)
+        self._settings, self._width = ctypes.c_void_p(), self.booster.num_model_per_iteration()
+        kind, first_round, last_round, float64 = 0, 0, -1, 1
+        columns, to = ctypes.c_int32(self.booster.num_feature()), ctypes.byref(self._settings)
+        how = (kind, first_round, last_round, float64, columns, b"num_threads=1", to)
+        _safe_call(_LIB.LGBM_BoosterPredictForMatSingleRowFastInit(self.booster._handle, *how))
+
+    def one(self, x: np.ndarray) -> np.ndarray:
+        """Return the prediction of one row, float64 (1, features) without gaps in memory."""
+        found, length = np.empty(self._width), ctypes.byref(ctypes.c_int64())
+        at, to = ctypes.c_void_p(x.ctypes.data), ctypes.c_void_p(found.ctypes.data)
+        _safe_call(_LIB.LGBM_BoosterPredictForMatSingleRowFast(self._settings, at, length, to))
+        return found if self._width == 1 else found.reshape(1, -1)
 
 
 def train(x: np.ndarray, y: np.ndarray, levels: Levels, params: Params, progress: Callable[[int, int], None]) -> str:
@@ -37,15 +57,15 @@ def train(x: np.ndarray, y: np.ndarray, levels: Levels, params: Params, progress
 
 def load(text: str) -> Model:
     """Return the model that `train` wrote; raises LightGBM's error on a damaged text."""
-    return lgb.Booster(model_str=text)
+    return Model(text)
 
 
 def predict(model: Model, x: np.ndarray) -> np.ndarray:
     """Return float64: the probability of yes (rows,), of each class (rows, classes), or the number (rows,)."""
     # One thread: the service runs one process per core, and more threads only queue.
-    return np.asarray(model.predict(x, num_threads=1))
+    return model.one(x) if len(x) == 1 else np.asarray(model.booster.predict(x, num_threads=1))
 
 
 def explain(model: Model, x: np.ndarray) -> np.ndarray:
     """Return TreeSHAP contributions to the raw score, float64 (rows, classes x (features + 1)); last: the base."""
-    return np.asarray(model.predict(x, num_threads=1, pred_contrib=True))
+    return np.asarray(model.booster.predict(x, num_threads=1, pred_contrib=True))

@@ -68,7 +68,7 @@ def by_month() -> list[dict[str, Any]]:
 
 def _model(found: matrix.Columns) -> np.ndarray:
     model = yours_train.load(MODEL.read_text(encoding="utf-8"))
-    return yours_train.predict(model, matrix.encode(found, read_json(LEVELS)))
+    return yours_train.predict(model, matrix.encode(found, matrix.codes(read_json(LEVELS))))
 
 
 def _champion(rows: pl.DataFrame) -> dict[str, np.ndarray]:

@@ -8,6 +8,7 @@ import numpy as np
 from . import config
 
 Columns = dict[str, np.ndarray]
+Codes = dict[str, dict[str, float]]
 DAY = np.timedelta64(1, "D")
 
 
@@ -16,13 +17,16 @@ def columns(values: Mapping[str, Sequence[Any]], contract: config.Contract) -> C
 
     Dates become days since 1970.
     """
-    kinds: dict[str, Any] = {"string": object, "datetime": "datetime64[us]"}
-    found = {name: np.array(values[name], kinds.get(c.type, np.float64)) for name, c in contract.columns.items()}
+    numbers = [name for name, column in contract.columns.items() if column.type not in ("string", "datetime")]
+    numbers += contract.history
+    # In one step: for one row, an array per column is most of the work.
+    found: Columns = dict(zip(numbers, np.array([values[name] for name in numbers], np.float64), strict=True))
     for name, column in contract.columns.items():
-        if column.type == "datetime":
-            days = (found[name] - np.datetime64("1970-01-01")) / DAY
-            found[name] = np.where(np.isnat(found[name]), np.nan, days)
-    found |= {name: np.array(values[name], np.float64) for name in contract.history}
+        if column.type == "string":
+            found[name] = np.array(values[name], object)
+        elif column.type == "datetime":
+            when = np.array(values[name], "datetime64[us]")
+            found[name] = np.where(np.isnat(when), np.nan, (when - np.datetime64("1970-01-01")) / DAY)
     if contract.time:
         found[contract.time] = np.array(values[contract.time], "datetime64[us]")
     return found
@@ -36,16 +40,18 @@ def levels(array: np.ndarray) -> list[str]:
     return sorted(known[np.argsort(-counts, kind="stable")[:1000]].tolist())
 
 
-def encode(features: Columns, levels: Mapping[str, Sequence[str]]) -> np.ndarray:
-    """Return float64 (rows, features) in the order of `levels`; an unknown level becomes NaN."""
-    encoded = []
-    for name, known in levels.items():
+def codes(levels: Mapping[str, Sequence[str]]) -> Codes:
+    """Return, for each feature, the number of each of its levels: 0, 1, ...; {} for a number."""
+    return {name: {level: float(code) for code, level in enumerate(known)} for name, known in levels.items()}
+
+
+def encode(features: Columns, codes: Codes) -> np.ndarray:
+    """Return float64 (rows, features) in the order of `codes`; an unknown level becomes NaN."""
+    encoded = np.empty((len(features[next(iter(codes))]), len(codes)))
+    for place, (name, known) in enumerate(codes.items()):
         array = features[name]
-        if array.dtype == object:
-            codes = {level: float(code) for code, level in enumerate(known)}
-            array = np.array([codes.get(value, np.nan) for value in array])
-        encoded.append(np.asarray(array, dtype=np.float64))
-    return np.column_stack(encoded)
+        encoded[:, place] = [known.get(value, np.nan) for value in array] if array.dtype == object else array
+    return encoded
 
 
 def targets(values: Sequence[Any], contract: config.Contract) -> np.ndarray:

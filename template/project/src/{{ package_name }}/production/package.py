@@ -17,7 +17,19 @@ from .stages import HISTORY, LEVELS, MODEL, PROFILE, RAW, VALID, load_features, 
 
 PACKAGE, NUMBER = Path(__file__).parents[1], "_number"
 # The serving image holds what answers requests and nothing else: no DVC, no Evidently, no Polars.
-SERVING = ["__init__", "__main__", "config", "matrix", "predictions", "releases", "score", "service", "store"]
+SERVING = [
+    "__init__",
+    "__main__",
+    "config",
+    "front",
+    "inputs",
+    "matrix",
+    "predictions",
+    "releases",
+    "score",
+    "service",
+    "store",
+]
 CODE = ["__init__", "features", "train", *(f"production/{name}" for name in SERVING)]
 FILES = [MODEL, LEVELS, PROFILE, *map(Path, ("contract.yaml", "slo.yaml", "bentofile.yaml", "requirements-serve.txt"))]
 
@@ -73,7 +85,7 @@ def _add_golden(root: Path) -> None:
 def _refuse_skew(engine: score.Engine, rows: list[dict[str, Any]], numbers: np.ndarray) -> None:
     """Stop if the features that the service computes, row by row, are not those that the model was trained on."""
     stored = load_features()[0]
-    trained = matrix.encode({name: array[numbers] for name, array in stored.items()}, engine.levels)
+    trained = matrix.encode({name: array[numbers] for name, array in stored.items()}, engine.codes)
     served = np.concatenate([engine.encode([row]) for row in rows])
     for name, one, other in zip(engine.levels, trained.T, served.T, strict=True):
         if differ := int((~((one == other) | (np.isnan(one) & np.isnan(other)))).sum()):

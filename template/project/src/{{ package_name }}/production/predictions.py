@@ -1,41 +1,51 @@
-"""The prediction log: every answer and every late label, off the request path, never unbounded."""
+"""The prediction log: every answer and every late label is in a file before it is sent; no answer waits for a disk."""
 
+import errno
+import fcntl
 import os
-import queue
-import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+SEGMENT_BYTES = 16 << 20
+
 
 class PredictionLog:
-    """One JSON line per row in `folder`; when the disk cannot follow, rows drop and are counted."""
+    """JSON lines in `folder`, one write per request: kill -9 loses none, a power cut the last seconds.
+
+    A file is locked while this process may write to it. When the disk is full or gone, rows drop and are counted.
+    """
 
     def __init__(self, folder: Path, dropped: Callable[[int], None]) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self._path, self._dropped = folder / f"predictions-{os.getpid()}.jsonl", dropped
-        self._queue: queue.Queue[list[dict[str, Any]] | None] = queue.Queue(20_000)
-        self._thread = threading.Thread(target=self._write, daemon=True)
-        self._thread.start()
+        self._folder, self._dropped, self._encoder = folder, dropped, msgspec.json.Encoder()
+        self._file, self._size = -1, SEGMENT_BYTES
 
     def put(self, rows: list[dict[str, Any]]) -> None:
-        """Hand rows to the writer and return at once."""
+        lines = self._encoder.encode_lines(rows)
         try:
-            self._queue.put_nowait(rows)
-        except queue.Full:
+            if self._size + len(lines) > SEGMENT_BYTES:
+                self._open()
+            written = os.write(self._file, lines)
+            if written < len(lines):  # no half line stays behind
+                os.ftruncate(self._file, self._size)
+                raise OSError(errno.ENOSPC, "the disk is full")
+            self._size += written
+        except OSError:
             self._dropped(len(rows))
 
     def close(self) -> None:
-        """Write what is queued, then stop."""
-        self._queue.put(None)
-        self._thread.join(timeout=5)
+        """Let go of the file: it is whole."""
+        if self._file >= 0:
+            os.close(self._file)
+        self._file, self._size = -1, SEGMENT_BYTES
 
-    def _write(self) -> None:
-        while (rows := self._queue.get()) is not None:
-            try:
-                with self._path.open("ab") as file:
-                    file.write(msgspec.json.Encoder().encode_lines(rows))
-            except OSError:
-                self._dropped(len(rows))
+    def _open(self) -> None:
+        self.close()
+        self._folder.mkdir(parents=True, exist_ok=True)
+        path = self._folder / f"predictions-{time.time_ns()}-{os.getpid()}.jsonl"
+        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o644)
+        fcntl.flock(self._file, fcntl.LOCK_EX)
+        self._size = 0

@@ -20,13 +20,14 @@ class Engine:
         self.contract, business = config.contract(root), config.slo(root).business
         self.threshold = business.wrong / (business.right + business.wrong)
         self.levels = json.loads((root / "model/levels.json").read_text(encoding="utf-8"))
+        self.codes = matrix.codes(self.levels)
         self.store = Store(Path(os.environ.get("HISTORY", "data/history.sqlite")), self.contract)
         self.model = yours_train.load((root / "model/model.txt").read_text(encoding="utf-8"))
 
     def encode(self, rows: list[dict[str, Any]]) -> np.ndarray:
         """Return the model's matrix of rows with their history, float64 (rows, features)."""
         values = {name: [row[name] for row in rows] for name in [*self.contract.row, *self.contract.history]}
-        return matrix.encode(yours_features.features(matrix.columns(values, self.contract)), self.levels)
+        return matrix.encode(yours_features.features(matrix.columns(values, self.contract)), self.codes)
 
     def predict(self, rows: list[dict[str, Any]]) -> np.ndarray:
         """Return the model's predictions, float64: (rows,), or (rows, classes)."""

@@ -3,177 +3,218 @@
 Runs inside a release (a Bento): model, contract and promises lie beside the code.
 """
 
+import contextlib
+import gc
+import importlib
 import logging
 import os
+import sys
 import time
-import uuid
-from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from collections.abc import Iterator
+from datetime import UTC
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import bentoml
 import msgspec
 from msgspec import Meta
-from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
 
-from . import config, releases
+from . import config, inputs, releases
+from .front import Answer, Front, Refused, Routes
 from .predictions import PredictionLog
-from .score import Engine
 
 ROOT, PACKAGE = Path(__file__).parents[2], Path(__file__).parents[1].name
-BODY_BYTES, BATCH = 1 << 20, Meta(min_length=1, max_length=1000)
-SLO = config.slo(ROOT)
-# Floats, and the promise itself among them: otherwise the share of slow answers is a guess.
-BUCKETS = sorted({0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0} | {SLO.latency_s})
-Counter, Histogram = bentoml.metrics.Counter, bentoml.metrics.Histogram
+BATCH = Meta(min_length=1, max_length=1000)
+# LightGBM imports these where it finds them, for seconds: a development environment has them, the image has not.
+HEAVY = {
+    "pandas": "pandas",
+    "sklearn": "scikit-learn",
+    "matplotlib": "matplotlib",
+    "dask": "dask",
+    "pyarrow": "pyarrow",
+}
+FRONT, WRONG = Front(), (msgspec.DecodeError, UnicodeDecodeError)
 logger = logging.getLogger("bentoml.service")
-Answer = dict[str, Any]
-
-
-def row_type(contract: config.Contract) -> Any:
-    """Return the type of one row, from the contract; decoding into it is the input check."""
-    kinds = {name: _kind(column) for name, column in contract.columns.items()}
-    kinds |= {contract.time: datetime} if contract.time else {}
-    fields = [(f"c{number}", kind) for number, kind in enumerate(kinds.values())]
-    names = dict(zip((field for field, _ in fields), kinds, strict=True))
-    return msgspec.defstruct("Row", fields, rename=names, forbid_unknown_fields=True)
-
-
-def _kind(column: config.Column) -> Any:
-    kind: Any = {"boolean": bool, "datetime": datetime}.get(column.type)
-    if column.type == "string":
-        kind = Literal[tuple(column.levels)] if column.levels else Annotated[str, Meta(max_length=column.max_length)]
-    elif column.type in ("integer", "number"):
-        number = int if column.type == "integer" else float
-        low, high = (None if bound is None else number(bound) for bound in (column.min, column.max))
-        kind = Annotated[number, Meta(ge=low, le=high)]
-    return kind | None if column.nulls else kind
-
-
-def label_type(contract: config.Contract) -> Any:
-    """Return the type of one late label."""
-    kinds: dict[str, Any] = {"binary": bool, "regression": float, "multiclass": Literal[tuple(contract.classes or "-")]}
-    fields = [("request_id", Annotated[str, Meta(max_length=80)]), ("label", kinds[contract.task])]
-    return msgspec.defstruct("Label", fields, forbid_unknown_fields=True)
 
 
 class Answers:
     """What the routes need: loaded once per worker, before the worker is ready."""
 
     def __init__(self) -> None:
+        from prometheus_client import Counter  # where its files go is known in a worker only
+
+        from .score import Engine  # the master process imports this module too, and needs no model
+
         self.release, self.engine = releases.verify(ROOT), Engine(ROOT)
         contract = self.engine.contract
-        row, label = row_type(contract), label_type(contract)
+        row, label = inputs.row_type(contract), inputs.label_type(contract)
         self.times = [name for name, column in contract.columns.items() if column.type == "datetime"]
         self.times += [contract.time] if contract.time else []
-        self.schema, self.fields = msgspec.json.schema(row), row.__struct_fields__
+        self.schema = msgspec.json.schema(row)
         self.example = msgspec.json.decode((ROOT / "model/golden.json").read_bytes())["rows"][0]
+        self.row, self.parts = msgspec.json.Decoder(row), msgspec.json.Decoder(Annotated[list[msgspec.Raw], BATCH])
         self.rows = msgspec.json.Decoder(row | Annotated[list[row], BATCH])  # type: ignore[valid-type]
         self.labels = msgspec.json.Decoder(label | Annotated[list[label], BATCH])  # type: ignore[valid-type]
-        self.requests = Counter("service_requests_total", "Requests", ["release", "route", "code"])
-        self.seconds = Histogram("service_request_seconds", "Time to answer", ["release", "route"], buckets=BUCKETS)
-        self.predictions = Counter("service_predictions_total", "Rows answered", ["release"])
-        self.missing = Counter("service_history_missing_total", "Rows answered without their history", ["release"])
-        dropped = Counter("service_log_dropped_total", "Rows that the log lost", ["release"]).labels(self.release)
+
+        def counter(name: str, text: str) -> Counter:
+            return Counter(f"service_{name}_total", text, ["release"]).labels(self.release)
+
+        self.predictions = counter("predictions", "Rows answered")
+        self.missing = counter("history_missing", "Rows answered without their history")
+        self.failed = counter("rows_failed", "Rows without an answer beside good ones")
+        dropped = counter("log_dropped", "Rows that the log lost")
         self.log = PredictionLog(Path(os.environ.get("RUN_DIR", "run")), dropped.inc)
 
-    async def decode(self, request: Request, decoder: msgspec.json.Decoder[Any]) -> tuple[list[Any], bool]:
-        """Return what the body holds, as a list, and whether it was one; refuse what is large or wrong."""
-        body = bytearray()
-        async for part in request.stream():
-            body += part
-            if len(body) > BODY_BYTES:
-                raise HTTPException(413, f"the body is larger than {BODY_BYTES} bytes; send fewer rows")
+    def decode(self, body: bytes) -> tuple[list[Answer | str], bool]:
+        """Return the rows of a body, for a wrong one its error, and whether they came as a list."""
         try:
-            found = decoder.decode(body)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise HTTPException(422 if isinstance(error, msgspec.ValidationError) else 400, str(error)) from None
-        return (found, True) if isinstance(found, list) else ([found], False)
+            found = self.rows.decode(body)
+        except msgspec.ValidationError as error:
+            found = self._decode_singly(body, error)
+        except WRONG as error:
+            raise Refused(400, str(error)) from None
+        many = isinstance(found, list)
+        rows = [row if isinstance(row, str) else self._named(row) for row in (found if many else [found])]
+        if all(isinstance(row, str) for row in rows):
+            raise Refused(422, str(rows[0]))
+        return rows, many
 
-    async def decode_rows(self, request: Request) -> tuple[list[Answer], bool, Answer]:
-        """Return rows with their history, whether they came as a list, and what to say of them; times become UTC."""
-        decoded, many = await self.decode(request, self.rows)
-        names = self.engine.contract.row
-        rows = [dict(zip(names, (getattr(row, at) for at in self.fields), strict=True)) for row in decoded]
-        for row in rows:
-            for name in self.times:
-                if row[name] and row[name].tzinfo:
-                    row[name] = row[name].astimezone(UTC).replace(tzinfo=None)
+    def _decode_singly(self, body: bytes, whole: msgspec.ValidationError) -> list[Any]:
+        """Decode each row of a list, or its error; refuse a body that is no list of rows."""
+        try:
+            parts = self.parts.decode(body)
+        except msgspec.ValidationError:
+            raise Refused(422, str(whole)) from None
+        found: list[Any] = []
+        for part in parts:
+            try:
+                found.append(self.row.decode(part))
+            except WRONG as error:
+                found.append(str(error))
+        return found
+
+    def _named(self, row: Any) -> Answer | str:
+        """Return a row by the contract's names, its times in UTC; or why it has no such time."""
+        named = dict(zip(self.engine.contract.row, msgspec.structs.astuple(row), strict=True))
+        for name in self.times:
+            if named[name] and named[name].tzinfo:
+                try:
+                    named[name] = named[name].astimezone(UTC).replace(tzinfo=None)
+                except OverflowError:
+                    return f"{name}: {named[name]} is no time in UTC"
+        return named
+
+    def recall(self, rows: list[Answer]) -> tuple[list[Answer], Answer]:
+        """Return rows with their history, and what to say of them."""
         rows, read = self.engine.store.recall(rows)
-        self.missing.labels(self.release).inc(0 if read else len(rows))
-        return rows, many, {} if read else {"degraded": True}
+        if not read:
+            self.missing.inc(len(rows))
+        return rows, {} if read else {"degraded": True}
 
-
-async def predict(request: Request, ask: Answers, request_id: str) -> Answer:
-    rows, many, note = await ask.decode_rows(request)
-    found = ask.engine.predict(rows).tolist()
-    ask.predictions.labels(ask.release).inc(len(rows))
-    ids = [f"{request_id}:{number}" if many else request_id for number in range(len(rows))]
-    said = {"release": ask.release, "at": time.time()}
-    ask.log.put([{"id": i, "prediction": p, "row": row} | said for i, p, row in zip(ids, found, rows, strict=True)])
-    answers = ask.engine.answers(found)
-    return note | ({"predictions": answers} if many else answers[0])
-
-
-async def explain(request: Request, ask: Answers, request_id: str) -> Answer:
-    rows, many, note = await ask.decode_rows(request)
-    found = ask.engine.explain(rows)
-    return note | {"contributions": found if many else found[0]}
-
-
-async def feedback(request: Request, ask: Answers, request_id: str) -> Answer:
-    (labels, _), at = await ask.decode(request, ask.labels), time.time()
-    ask.log.put([{"id": label.request_id, "label": label.label, "at": at} for label in labels])
-    return {"accepted": len(labels)}
-
-
-async def metadata(request: Request, ask: Answers, request_id: str) -> Answer:
-    told = {"dataset": ask.engine.contract.dataset, "contract_version": ask.engine.contract.version}
-    return told | {"row": ask.schema, "example": ask.example}
-
-
-def _route(method: str, handler: Callable[[Request, Answers, str], Awaitable[Answer]]) -> Route:
-    name = handler.__name__
-
-    async def endpoint(request: Request) -> Response:
-        start, ask = time.perf_counter(), app.state.answers
-        request_id = request.headers.get("x-request-id", "")[:64] or uuid.uuid4().hex
+    def ask(self, rows: list[Answer]) -> list[Any]:
+        """Return a prediction for each row; where features or model break on some rows only, None for these."""
         try:
-            status, answer = 200, await handler(request, ask, request_id)
-        except HTTPException as refused:
-            status, answer = refused.status_code, {"error": refused.detail}
+            return list(self.engine.predict(rows).tolist())
         except Exception:
-            logger.exception("%s failed for request %s", name, request_id)
-            status, answer = 500, {"error": "this is our fault; report the request id"}
-        ask.requests.labels(ask.release, name, status).inc()
-        ask.seconds.labels(ask.release, name).observe(time.perf_counter() - start)
-        body = msgspec.json.encode({"release": ask.release, "request_id": request_id} | answer)
-        headers = {"X-Release": ask.release, "X-Request-Id": request_id}
-        return Response(body, status, headers, "application/json")
+            if len(rows) == 1:
+                raise
+            logger.exception("a batch of %d rows failed; each is asked alone", len(rows))
+        found = [self._ask_one(row) for row in rows]
+        if found == [None] * len(rows):
+            raise RuntimeError("all rows of a batch failed")
+        return found
 
-    return Route(f"/{name}", endpoint, methods=[method])
+    def _ask_one(self, row: Answer) -> Any:
+        try:
+            return self.engine.predict([row]).tolist()[0]
+        except Exception:
+            return None
+
+    def predict(self, body: bytes, request_id: str) -> Answer:
+        decoded, many = self.decode(body)
+        rows, note = self.recall([row for row in decoded if not isinstance(row, str)])
+        said = iter(zip(rows, self.ask(rows), strict=True))
+        answers, lines, at = [], [], round(time.time(), 3)
+        for number, row in enumerate(decoded):
+            asked, p = (row, None) if isinstance(row, str) else next(said)
+            if p is None:
+                answers.append({"error": row if isinstance(row, str) else "this row is our fault; report its id"})
+                continue
+            name = f"{request_id}:{number}" if many else request_id
+            lines.append({"id": name, "prediction": p, "row": asked, "release": self.release, "at": at})
+            answers += self.engine.answers([p])
+        self.log.put(lines)
+        self.predictions.inc(len(lines))
+        if len(lines) < len(decoded):
+            self.failed.inc(len(decoded) - len(lines))
+        return note | ({"predictions": answers} if many else answers[0])
+
+    def explain(self, body: bytes, request_id: str) -> Answer:
+        decoded, many = self.decode(body)
+        if wrong := [row for row in decoded if isinstance(row, str)]:
+            raise Refused(422, wrong[0])
+        rows, note = self.recall([row for row in decoded if not isinstance(row, str)])
+        found = self.engine.explain(rows)
+        return note | {"contributions": found if many else found[0]}
+
+    def feedback(self, body: bytes, request_id: str) -> Answer:
+        try:
+            found = self.labels.decode(body)
+        except WRONG as error:
+            raise Refused(422 if isinstance(error, msgspec.ValidationError) else 400, str(error)) from None
+        labels, at = found if isinstance(found, list) else [found], round(time.time(), 3)
+        self.log.put([{"id": label.request_id, "label": label.label, "at": at} for label in labels])
+        return {"accepted": len(labels)}
+
+    def metadata(self, body: bytes, request_id: str) -> Answer:
+        told = {"dataset": self.engine.contract.dataset, "contract_version": self.engine.contract.version}
+        return told | {"row": self.schema, "example": self.example}
 
 
-app = Starlette(routes=[*(_route("POST", made) for made in (predict, explain, feedback)), _route("GET", metadata)])
+@contextlib.contextmanager
+def _hidden(names: list[str]) -> Iterator[None]:
+    """Let no import find these modules, if there is no such module yet; later ones do."""
+    hidden = [name for name in names if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
+    try:
+        with contextlib.suppress(ImportError):  # the model is another's
+            yield
+    finally:
+        for name in hidden:
+            del sys.modules[name]
+
+
+class Fronted(bentoml.Service):
+    """A BentoML service whose own routes are answered by the front."""
+
+    def to_asgi(self, is_main: bool = True) -> Any:
+        FRONT.inner = super().to_asgi(is_main)
+        return FRONT
 
 
 @bentoml.service(
+    service_class=Fronted,
     name=PACKAGE,
     workers=2,
-    traffic={"timeout": 10},
+    metrics={"enabled": False},  # the front serves /metrics
     logging={"access": {"enabled": False}},
     tracing={"excluded_urls": ".*"},  # it costs a third of the time even when nothing is sampled
 )
-@bentoml.asgi_app(app, path="/")
 class Service:
     def __init__(self) -> None:
-        app.state.answers = Answers()
+        needed = (ROOT / "requirements-serve.txt").read_text(encoding="utf-8").lower()
+        with _hidden([name for name, package in HEAVY.items() if package not in needed]):
+            importlib.import_module("lightgbm")
+        self.answers = ask = Answers()
+        promise = config.slo(ROOT).latency_s
+        # Floats, and the promise itself among them: otherwise the share of slow answers is a guess.
+        buckets = sorted({0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0} | {promise})
+        routes: Routes = {f"/{each.__name__}": ("POST", each) for each in (ask.predict, ask.explain, ask.feedback)}
+        FRONT.open(ask.release, {**routes, "/metadata": ("GET", ask.metadata)}, buckets)
+        gc.collect()
+        gc.freeze()  # what is loaded stays: no pause looks at it again
+        gc.set_threshold(5_000, 20, 20)
 
     @bentoml.on_shutdown
     def close(self) -> None:
-        app.state.answers.log.close()
+        self.answers.log.close()

@@ -46,7 +46,7 @@ def train() -> None:
     found, y, when = load_features()
     past = labelled(when < np.datetime64(params.split.train_until), y)
     levels = {name: matrix.levels(array[past]) for name, array in found.items()}
-    x = matrix.encode(found, levels)
+    x = matrix.encode(found, matrix.codes(levels))
     settings = {"objective": contract.task, "num_class": contract.several or 1, "seed": params.seed} | params.train
     text = yours_train.train(x[past], y[past], levels, settings, _progress)
     MODEL.parent.mkdir(exist_ok=True)

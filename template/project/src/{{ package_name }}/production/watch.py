@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from . import config, drift, matrix, metrics, promises, releases
+from . import config, drift, matrix, metrics, promises, releases, segments
 from .stages import features, load_features, read_json, windows, write_json
 
 REPORT, PAGE, METRICS = Path("reports/watch.json"), Path("reports/drift.html"), Path("run/watch.prom")
@@ -59,8 +59,7 @@ def read_log(contract: config.Contract) -> tuple[pl.DataFrame, pl.DataFrame, pl.
     prediction = pl.List(pl.Float64) if contract.task == "multiclass" else pl.Float64
     schema: dict[str, Any] = {"id": pl.String, "release": pl.String, "at": pl.Float64, "prediction": prediction}
     schema |= {"label": label, "row": pl.Struct(kinds)}
-    parts = [pl.read_ndjson(path, schema=schema) for path in sorted(Path().glob("run/*/predictions-*.jsonl"))]
-    entries = pl.concat([pl.DataFrame(schema=schema), *parts])
+    entries = segments.read(schema)
     order = pl.col("row").struct.field(contract.time) if contract.time else pl.col("at")
     served = entries.filter(pl.col("prediction").is_not_null()).sort(order)
     # A label that comes twice counts once: the newest is right.
