@@ -30,7 +30,7 @@ from plumbum import ProcessExecutionError
 from plumbum.machines import local
 
 from scaffold.data import INCOMING, Data
-from scaffold.errors import Problem, Refused
+from scaffold.errors import Problem
 from scaffold.options import Given, Template
 from scaffold.project import identity_environment
 from scaffold.report import Draft, Plan
@@ -39,7 +39,8 @@ ANSWERS_FILE = ".copier-answers.yml"
 PLANNER_SECONDS, INFERENCE_SECONDS = 120, 1800
 PROPOSED = {"task", "id", "time", "target", "rows", "classes", "unlabelled", "columns"}
 PROPOSED |= {"not_features", "split", "notes"}
-CLASH = "cannot be kept together:"
+# Here the planner judges the promises, and says more than a validator can.
+JUDGED = {"_judged_by_planner": True}
 NO_SUCH_VERSION = ("Unknown revision", "invalid reference", "did not match any file")
 
 
@@ -59,9 +60,9 @@ def draft(
     kept and only the question `again` is asked anew, and those that its answer brings up.
     """
     if before is None:
-        interview: dict[str, Any] = {"data": given.values, "defaults": not ask}
+        interview: dict[str, Any] = {"data": {**given.values, **JUDGED}, "defaults": not ask}
     else:
-        interview = {"user_defaults": before.answers, "defaults": True}
+        interview = {"data": JUDGED, "user_defaults": before.answers, "defaults": True}
     with _worker(template, folder, interview) as (worker, notes):
         questions = worker.template.questions_data
         given.check(questions)
@@ -218,8 +219,6 @@ def _bad_answer(message: str, given: Given) -> Problem:
     if not found:
         return Problem("the answers", message, "see the questions in copier.yml")
     key, advice = found.groups()
-    if advice.startswith(CLASH):
-        return Refused("the answers", advice.rpartition(". ")[0], "change one that is named")
     value = given.values.get(key)
     what = "is not valid" if value is None else f"{value!r} is not valid"
     return Problem(given.places.get(key, key), what, advice)
