@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from scaffold.report import Draft, Written
 
 STOPPED = 130
+LARGE_MB = 200
 WRITE, CHANGE, LEAVE = "Write it", "Change an answer", "Leave, and write nothing"
 
 app = typer.Typer(
@@ -120,6 +121,8 @@ def new(
         from scaffold.options import Given, Template
 
         rows = Data.chosen(from_data, target, time, key)
+        if rows and (size := rows.megabytes()) > LARGE_MB:
+            typer.echo(f"Reading {size:,.0f} MB: a minute or so for each gigabyte.", err=True)
         silent = defaults or yes or answers is not None
         may_ask = sys.stdin.isatty() and sys.stdout.isatty() and not as_json
         if not may_ask and not silent:

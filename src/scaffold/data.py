@@ -48,6 +48,9 @@ class Data:
             "id_column": self.key,
         }
 
+    def megabytes(self) -> float:
+        return sum(file.stat().st_size for file in self.files) / 1e6
+
     def deliver(self, folder: Path) -> None:
         """Put the files into a folder that does not exist yet: as links where that is possible."""
         folder.mkdir(parents=True)

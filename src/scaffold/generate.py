@@ -105,7 +105,7 @@ def _unfit(line: str, data: Data) -> Problem:
 def plan(root: Path, template: Template) -> Plan:
     """Run the emitted planner on a copy of the project, which it may write to."""
     scratch = root.parent / f"{root.name}.plan"
-    shutil.copytree(root, scratch, symlinks=True, ignore=shutil.ignore_patterns("incoming"))
+    shutil.copytree(root, scratch, symlinks=True, ignore=shutil.ignore_patterns("data"))
     try:
         done = _run_emitted(scratch, "plan", PLANNER_SECONDS)
     finally:

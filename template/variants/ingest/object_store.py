@@ -90,4 +90,4 @@ def _write(path: Path, data: dict[str, str]) -> None:
 def _scan(path: Path) -> pl.LazyFrame:
     if path.suffix.lower() == ".parquet":
         return pl.scan_parquet(path)
-    return pl.scan_csv(path, null_values=MISSING, infer_schema_length=None, try_parse_dates=True)
+    return pl.scan_csv(path, null_values=MISSING, infer_schema_length=None)

@@ -39,7 +39,7 @@ def ingest(source: str) -> pl.LazyFrame:
             raise OSError(str(error)) from error
     text = pl.concat([pl.read_parquet(path) for path in files(source)], how="diagonal")
     data = io.BytesIO(text.write_csv().encode())
-    return pl.scan_csv(data, null_values=MISSING, infer_schema_length=None, try_parse_dates=True)
+    return pl.scan_csv(data, null_values=MISSING, infer_schema_length=None)
 
 
 def files(source: str) -> list[Path]:

@@ -146,6 +146,7 @@ class Gates(Strict):
     calibration_error: Share
     slice_auc_drop: Share
     champion_auc_drop: Share
+    labels_auc_drop: Share
 
 
 class Watch(Strict):

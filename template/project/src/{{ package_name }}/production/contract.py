@@ -21,6 +21,8 @@ HEAD = """\
 def contract(json: bool = False) -> None:
     """Rewrite contract.yaml, and the split, the windows and the model's size in params.yaml."""
     old, params = config.contract(), config.params()
+    if not json:
+        print(f"contract: reading {params.source}: a minute or so for each gigabyte", flush=True)
     try:
         found = infer.propose(yours.ingest(params.source), old.target, old.time, old.id)
     except (OSError, ValueError, pl.exceptions.PolarsError) as error:

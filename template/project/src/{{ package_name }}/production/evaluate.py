@@ -12,9 +12,8 @@ import polars as pl
 
 from .. import train as yours_train
 from . import config, matrix, metrics, releases, score
-from .stages import HISTORY, LEVELS, MODEL, VALID, labelled, load_features, read_json, write_json
+from .stages import HISTORY, LEVELS, MODEL, REPORT, VALID, labelled, load_features, read_json, write_json
 
-REPORT = Path("reports/evaluate.json")
 Report = dict[str, Any]
 
 
@@ -41,6 +40,8 @@ def evaluate() -> None:
         report[name] = row | {"value_per_1000": _value(y_now, p, alone[best], contract, slo.business)}
         shown = "{:10}{auc:7.3f}{:>18}{error:16.4g}{value_per_1000:16.1f}"
         print(shown.format(name, "{:.3f} to {:.3f}".format(*interval), **report[name]))
+    if "champion" in report:
+        report |= releases.manifest(releases.source(str(releases.stable()))).get("judged", {})
     report["slices"] = _slices(rows.select(contract.slices), y_now, model)
     report["gates"] = _gates(report, params.gates, slo.objectives.quality_auc.target)
     write_json(REPORT, report)
@@ -137,4 +138,8 @@ def _gates(report: Report, limits: config.Gates, floor: float) -> list[dict[str,
         drop = report["champion"]["auc"] - model["auc"]
         what = f"its AUC is {drop:.3f} below the release in service"
         gates.append(("champion", drop <= limits.champion_auc_drop, what))
+    if "auc_at_release" in report:
+        then, now = report["auc_at_release"], report["champion"]["auc"]
+        what = f"the release in service falls from AUC {then:.3f} to {now:.3f} on these labels: are they right?"
+        gates.append(("labels", then - now <= limits.labels_auc_drop, what))
     return [dict(zip(("name", "holds", "what"), gate, strict=True)) for gate in gates]

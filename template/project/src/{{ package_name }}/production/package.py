@@ -13,7 +13,7 @@ import polars as pl
 from polars import selectors
 
 from . import config, diff, matrix, releases, remote, score
-from .stages import HISTORY, LEVELS, MODEL, PROFILE, RAW, VALID, load_features, write_json
+from .stages import HISTORY, LEVELS, MODEL, PROFILE, RAW, REPORT, VALID, load_features, read_json, write_json
 
 PACKAGE, NUMBER = Path(__file__).parents[1], "_number"
 # The serving image holds what answers requests and nothing else: no DVC, no Evidently, no Polars.
@@ -50,7 +50,8 @@ def package() -> str:
         files = {path.relative_to(root).as_posix(): releases.digest(path) for path in paths}
         versions = {"data": releases.digest(RAW)}
         release = releases.identify(files | versions)
-        about = {"id": release, "files": files, "versions": versions, "outs": remote.outs()}
+        judged = {"auc_at_release": read_json(REPORT)["model"]["auc"]} if REPORT.exists() else {}
+        about = {"id": release, "files": files, "versions": versions, "outs": remote.outs(), "judged": judged}
         write_json(root / "release.json", about)
         if (releases.FOLDER / release).exists():
             releases.verify(releases.source(release))

@@ -13,7 +13,7 @@ from .. import train as yours_train
 from . import config, drift, history, matrix
 
 RAW, VALID, FEATURES = (Path(f"data/{name}.parquet") for name in ("raw", "valid", "features"))
-HISTORY = Path("data/history.sqlite")
+HISTORY, REPORT = Path("data/history.sqlite"), Path("reports/evaluate.json")
 MODEL, LEVELS, PROFILE = (Path(f"model/{name}") for name in ("model.txt", "levels.json", "profile.json"))
 
 
