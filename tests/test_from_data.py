@@ -297,7 +297,6 @@ def test_a_file_on_another_file_system_is_copied(
 PUBLIC = {
     "breast_cancer": "target",
     "Ecdat/Computers": "price",
-    "ggplot2/diamonds": "price",
     "Ecdat/DoctorContacts": "mdu",
     "Ecdat/Hdma": "deny",
     "plm/Wages": "lwage",

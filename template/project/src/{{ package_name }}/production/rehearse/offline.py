@@ -82,9 +82,13 @@ def replayed_batch(root: Path) -> str:
 
 
 def bad_labels(root: Path) -> str:
-    """Flip one label in five, or give it to some other row."""
+    """Make one label in five wrong: the other, the next class, or the number mirrored at the median."""
     contract, label = config.contract(), pl.col(config.contract().target)
-    other = ~label if contract.task == "binary" else label.shuffle(seed=1)
+    other = {
+        "binary": lambda: ~label,
+        "multiclass": lambda: label.replace_strict(contract.classes, [*contract.classes[1:], contract.classes[0]]),
+        "regression": lambda: 2 * label.median() - label,
+    }[contract.task]()
     _change(root / FEATURES, contract.target, pl.when(pl.int_range(pl.len()) % 5 == 0).then(other).otherwise(label))
     return "evaluate: gate "
 
