@@ -52,7 +52,8 @@ def _scan(path: Path) -> pl.LazyFrame:
         lines = [line for line in (file.readline() for _ in range(200)) if line.strip()]
     if not lines:
         raise ValueError(f"{path.name} is empty")
-    rows = {mark: list(csv.reader(lines, delimiter=mark)) for mark in ",;\t|"}
+    quote = "'" if re.match(r"\s*'[^']*'[,;\t|]", lines[0]) else '"'
+    rows = {mark: list(csv.reader(lines, delimiter=mark, quotechar=quote)) for mark in ",;\t|"}
     # The delimiter that cuts most lines into as many fields as the first one, and into the most.
     even = {mark: sum(len(row) == len(found[0]) for row in found) for mark, found in rows.items()}
     mark = max(rows, key=lambda mark: (len(rows[mark][0]) > 1, even[mark], len(rows[mark][0])))
@@ -64,6 +65,7 @@ def _scan(path: Path) -> pl.LazyFrame:
         _address(path if encoding == "utf-8-sig" else _as_utf8(path, encoding)),
         glob=False,
         separator=mark,
+        quote_char=quote,
         new_columns=rows[mark][0],  # Polars leaves doubled quotes in a name as they are
         null_values=MISSING,
         infer_schema=False,

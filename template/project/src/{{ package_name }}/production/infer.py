@@ -6,13 +6,14 @@ Statistics stream over all rows; what needs values is judged on a sample of at m
 import difflib
 import re
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import numpy as np
 import polars as pl
 
 from . import config, matrix, metrics
-from .parse import numbers, thinned, times
+from .parse import numbers, shuffled, thinned, times
 
 SAMPLE, LABELLED = 100_000, 500  # rows; of the labelled, three fifths are learnt from, and one fifth judges
 CLOSED, CLASSES, RARE = 12, 50, 10  # text of so many values is a closed list; a target has so many classes, of so many
@@ -163,24 +164,28 @@ def _judge_time(made: Proposal, sample: pl.DataFrame) -> None:
     if not found:
         made.time = None
         made.notes.append("time: none found; the split is by chance, and drift is watched by the time of the answer")
-        made.split = {"train_until": "2000-08-07 00:00:00", "evaluate_until": "2000-10-19 00:00:00"}
+        made.split = _cut(shuffled(made.rows).sort())
         made.watch = {"window_days": 1, "window_rows": max(100, min(800, made.rows // 5))}
         return
     made.time = max(found, key=lambda name: found[name].n_unique())
     if not named:
         made.notes.append(f"time: {made.time!r} orders the rows; older ones train, newer ones judge")
     when = found[made.time].sort()
-    cuts = [when[int(share * len(when))] for share in (0.6, 0.8)]
+    made.split = _cut(when)
+    cuts = [datetime.fromisoformat(cut) for cut in made.split.values()]
     if when.n_unique() <= 4 or not when[0] < cuts[0] < cuts[1] <= when[-1]:
         what = f"{made.time!r} has too few different times for a split into past, present and future"
         raise config.Problem(f"time: {what}; name another column, or none")
-    made.split = {
-        key: f"{cut:%Y-%m-%d %H:%M:%S}" for key, cut in zip(("train_until", "evaluate_until"), cuts, strict=True)
-    }
     days = max((when[-1] - when[0]).total_seconds() / 86400, 1e-3)
     window = max(7.0, round(2 * days * 100 / made.rows, 3))  # 200 rows, if a week has fewer
     in_window = int(made.rows * window / days)
     made.watch = {"window_days": window, "window_rows": max(100, min(800, in_window))}
+
+
+def _cut(when: pl.Series) -> dict[str, str]:
+    """Return the split of sorted times: three fifths are learnt from, one judges, one is live."""
+    cuts = {"train_until": when[int(0.6 * len(when))], "evaluate_until": when[int(0.8 * len(when))]}
+    return {key: f"{cut:%Y-%m-%d %H:%M:%S}" for key, cut in cuts.items()}
 
 
 def _dated(values: pl.Series) -> bool:

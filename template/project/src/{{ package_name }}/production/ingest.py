@@ -1,15 +1,13 @@
 """Read your rows, give them the types that the contract means, and keep the old file when a source fails."""
 
 import zipfile
-from datetime import datetime
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 
 from .. import ingest as yours
 from . import config
-from .parse import numbers, thinned, times
+from .parse import numbers, shuffled, thinned, times
 from .stages import RAW, write
 
 ROWS = "source_rows"  # in the metadata of data/raw.parquet
@@ -65,9 +63,7 @@ def typed(frame: pl.DataFrame, contract: config.Contract) -> pl.DataFrame:
     if lost := {contract.id, contract.time, contract.target} - {None, *frame.columns}:
         raise config.Problem(f"ingest: the source has no column {lost.pop()}; mend contract.yaml")
     if not contract.time:
-        # A row keeps its place when rows come after it: the split by time is then a split by chance.
-        place = pl.Series(np.random.default_rng(1).random(frame.height) * 365 * 86400e6).cast(pl.Duration("us"))
-        frame = frame.with_columns((pl.lit(datetime(2000, 1, 1)) + place).alias(contract.clock))
+        frame = frame.with_columns(shuffled(frame.height).alias(contract.clock))
     made = [pl.col(contract.key).cast(pl.String), times(frame[contract.clock]), _target(frame, contract)]
     made += [times(frame[name]) for name in {p.known for p in contract.history.values()} & set(frame.columns)]
     for name, column in contract.columns.items():

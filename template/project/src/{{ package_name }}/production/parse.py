@@ -2,7 +2,9 @@
 
 import math
 import re
+from datetime import datetime
 
+import numpy as np
 import polars as pl
 
 
@@ -38,3 +40,10 @@ def thinned(key: str, rows: int, most: int) -> pl.Expr:
     # By halves: what grows keeps the rows that it has, until it has twice as many.
     halves = max(0, math.ceil(math.log2(max(rows, 1) / most)))
     return pl.col(key).cast(pl.String).hash(1) <= (2**64 >> halves) - 1
+
+
+def shuffled(rows: int) -> pl.Series:
+    """Return a time in the year 2000 for each row without one: a split by time is then a split by chance."""
+    # A row keeps its place when rows come after it.
+    place = pl.Series("when", np.random.default_rng(1).random(rows) * 365 * 86400e6).cast(pl.Duration("us"))
+    return place + datetime(2000, 1, 1)

@@ -73,7 +73,7 @@ def load_features() -> tuple[matrix.Columns, np.ndarray, np.ndarray]:
 def labelled(rows: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Return which of these rows have a label; refuse a period that has too few to learn or judge by."""
     rows = rows & ~np.isnan(y)
-    if rows.sum() < 100 or len(np.unique(y[rows])) < 2:
+    if rows.sum() < 80 or len(np.unique(y[rows])) < 2:
         what = f"{rows.sum()} labelled rows, or one class alone, in a part of the split are too few"
         raise config.Problem(f"params.yaml: split: {what}; move it, or bring more data")
     return rows

@@ -2,6 +2,7 @@
 
 import contextlib
 import difflib
+import io
 import math
 import shutil
 import threading
@@ -15,7 +16,7 @@ from typing import Any
 import jinja2
 import numpy as np
 
-from .. import config, evaluate, releases, stack, watch
+from .. import config, evaluate, plan, releases, stack, watch
 from ..stages import read_json, write_json
 from . import live, offline, picture
 from .lab import LIVE, OFFLINE, DoesNotApply, copy_repo, link_source, set_param
@@ -73,6 +74,8 @@ def _bench() -> Iterator[None]:
         if not config.contract().time:  # a window then lasts as long as its rows take to be sent
             seconds = config.params().watch.window_rows / (sum(SIZES) / len(SIZES) * config.slo().peak_rps)
             set_param("window_days", math.ceil(seconds) / 86400)
+            with contextlib.redirect_stdout(io.StringIO()):
+                plan.plan()
         releases.record("packaged", release=release)
         yield
 
