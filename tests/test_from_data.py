@@ -299,7 +299,7 @@ PUBLIC = {
     "digits": "target",
     "ggplot2/movies": "rating",
     "survival/flchain": "death",
-    "breast_cancer": "target",
+    "survival/colon": "status",
     "Ecdat/Computers": "price",
     "Ecdat/DoctorContacts": "mdu",
     "Ecdat/Hdma": "deny",
