@@ -79,7 +79,7 @@ def git(folder: Path, *arguments: str) -> str:
 def commit_all(folder: Path, message: str = "a version") -> None:
     git(folder, "add", "--all")
     who = ["-c", "user.name=t", "-c", "user.email=t@localhost"]
-    git(folder, *who, "commit", "--quiet", "--no-verify", "--message", message)
+    git(folder, *who, "commit", "--quiet", "--no-verify", "--allow-empty", "--message", message)
 
 
 @pytest.fixture(scope="session", autouse=True)
