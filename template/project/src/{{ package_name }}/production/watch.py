@@ -63,7 +63,7 @@ def read_log(contract: config.Contract) -> tuple[pl.DataFrame, pl.DataFrame, pl.
     order = pl.col("row").struct.field(contract.time) if contract.time else pl.col("at")
     served = entries.filter(pl.col("prediction").is_not_null()).sort(order)
     # A label that comes twice counts once: the newest is right.
-    labels = entries.drop_nulls("label").sort("at").unique("id", keep="last").select("id", "label")
+    labels = entries.drop_nulls("label").sort("at", maintain_order=True).unique("id", keep="last").select("id", "label")
     return served["row"].struct.unnest(), served.drop("row", "label"), labels
 
 
