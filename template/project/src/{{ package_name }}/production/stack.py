@@ -80,13 +80,17 @@ def port(name: str) -> int:
 
 
 def set_weights(weights: dict[str, int]) -> None:
-    """Give each slot its share of new requests, in percent, through the proxy's runtime socket."""
+    """Give each slot its share of new requests, in percent, through the proxy's runtime socket.
+
+    Who gets a share was seen ready: the proxy is told, and does not wait for its own next check.
+    """
     for slot, weight in weights.items():
+        health = f"set server slots/{slot} health up;" if weight else ""
         try:
             with socket.socket(socket.AF_UNIX) as wire:
                 wire.settimeout(5)
                 wire.connect(str(PROXY))
-                wire.sendall(f"set server slots/{slot} weight {weight}\n".encode())
+                wire.sendall(f"{health}set server slots/{slot} weight {weight}\n".encode())
                 said = wire.recv(4096).decode().strip()
         except OSError as error:
             raise config.Problem(f"proxy: {PROXY}: {error}; is the stack up? `make up`") from None

@@ -3,6 +3,7 @@
 Each function breaks a copy of the repo and returns what the refusal must name.
 """
 
+import functools
 import re
 import time
 from pathlib import Path
@@ -37,13 +38,27 @@ def features(columns):
 
 def run(name: str, broken: bool) -> Alarm | None:
     """Run the fault's verbs in a copy of the repo; unbroken, any refusal is an alarm."""
+    verbs, notes = tuple(OFFLINE[name]["verbs"]), OFFLINE[name].get("notes", "")
+    if not broken:
+        return _control(verbs, notes)
     with scratch() as root:
-        named = globals()[name.replace("-", "_")](root) if broken else ""
+        named = globals()[name.replace("-", "_")](root)
         start, before = time.time(), releases.digest(root / RAW)
-        said = [refusal(root, verb, OFFLINE[name].get("notes", "")) for verb in OFFLINE[name]["verbs"]][-1]
-        lines = [line for line in said.splitlines() if named in line]
-        harmed = broken and "notes" not in OFFLINE[name] and releases.digest(root / RAW) != before
+        lines = [line for line in _last(root, verbs, notes).splitlines() if named in line]
+        harmed = not notes and releases.digest(root / RAW) != before
         return Alarm(lines[0], time.time() - start, OFFLINE[name]["answer"]) if lines and not harmed else None
+
+
+@functools.cache
+def _control(verbs: tuple[str, ...], notes: str) -> Alarm | None:
+    """Run verbs in an unbroken copy: once for all faults that share them."""
+    with scratch() as root:
+        said = _last(root, verbs, notes)
+        return Alarm(said) if said else None
+
+
+def _last(root: Path, verbs: tuple[str, ...], notes: str) -> str:
+    return [refusal(root, verb, notes) for verb in verbs][-1]
 
 
 def missing_column(root: Path) -> str:
