@@ -30,6 +30,7 @@ class Store:
     def _look_up(self, rows: Rows) -> Rows:
         stat = self._path.stat()
         if self._seen != (stat.st_ino, stat.st_mtime_ns):
+            self._seen = (0, 0)  # a file that cannot be read must not pass for the one before
             # It is replaced, never changed: without locks no reader waits for a writer.
             where = f"{self._path.resolve().as_uri()}?mode=ro&immutable=1"
             self._db = sqlite3.connect(where, uri=True, check_same_thread=False)
