@@ -109,7 +109,7 @@ def go_back_to(child: pexpect.spawn, key: str) -> None:
     child.send(DOWN + "\r")
     child.expect_exact("Which answer?")
     child.expect_exact("Back")
-    listed = sorted(["availability_percent", "business_metric", "cost_per_1000", "freshness_hours"])
+    listed = sorted(["availability_percent", "business_metric", "cost_per_1000", "fallback"])
     child.send(DOWN * listed.index(key) + "\r")
 
 

@@ -43,6 +43,7 @@ PLACES = {
     "rollback_seconds": (571, "slo.yaml"),
     "cost_per_1000": (0.7919, "slo.yaml"),
     "window_days": (79, "slo.yaml"),
+    "fallback": ("refuse", "slo.yaml"),
 }
 FILES_PLACES = {
     "files_path": ("data/from 7919", "params.yaml"),

@@ -12,6 +12,7 @@ VERBS = {
     **dict.fromkeys(("up", "down", "status"), "stack"),
     **dict.fromkeys(("promote", "rollback"), "release"),
     **dict.fromkeys(("push", "pull"), "remote"),
+    **dict.fromkeys(("score", "again"), "score"),
     **{
         verb: verb
         for verb in (
@@ -25,7 +26,7 @@ VERBS = {
             "budget",
             "capacity",
             "watch",
-            "score",
+            "replay",
         )
     },
     "contract-diff": "diff",
@@ -52,6 +53,8 @@ def main() -> int:
     known["watch"].add_argument("--report", action="store_true")
     known["score"].add_argument("rows")
     known["score"].add_argument("scored")
+    known["again"].add_argument("rows")
+    known["replay"].add_argument("id")
     known["rehearse"].add_argument("--only", default="")
     options = vars(parser.parse_args())
     verb = options.pop("verb")

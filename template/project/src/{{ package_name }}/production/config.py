@@ -70,6 +70,7 @@ class Contract(Strict):
     history: dict[str, Past] = {}
     lead_minutes: Annotated[float, Field(ge=0)] = 0  # a prediction is made so long before the row's time
     not_features: dict[str, str] = {}
+    personal: list[str] = []  # dropped when the source is read: in no file, log, metric or image after that
     rules: dict[str, str] = {}  # SQL over the source's columns, for what no single column can say; true is right
     slices: list[str] = []
 
@@ -128,6 +129,7 @@ class Slo(Strict):
     owners: dict[Role, str]
     objectives: Objectives
     business: Business
+    fallback: Literal["baseline", "refuse"] = "baseline"  # when the model cannot answer
 
     @property
     def latency_s(self) -> float:
@@ -189,6 +191,10 @@ def contract(root: Path = Path()) -> Contract:
     found = load(root / "contract.yaml", Contract)
     if misplaced := {found.key, found.clock, found.target} & set(found.columns):
         raise Problem(f"contract.yaml: columns.{misplaced.pop()}: id, time and target are no features; take it out")
+    needed = {*found.row, found.id, found.target} | found.outcomes
+    if kept := needed & set(found.personal):
+        what = f"{kept.pop()} is needed, so it would be kept"
+        raise Problem(f"contract.yaml: personal: {what}; take it out there, or make an own column of it in ingest.py")
     if (found.task == "multiclass") != (len(found.classes) > 2) or len(found.classes) == 1:
         what = f"classes: {len(found.classes)} do not make a {found.task} task"
         raise Problem(f"contract.yaml: {what}; name all (multiclass), both, the wanted one last (binary), or none")

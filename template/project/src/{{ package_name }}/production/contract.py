@@ -44,6 +44,7 @@ def text(found: infer.Proposal, old: config.Contract) -> str:
     head = {"dataset": old.dataset, "version": old.version, "task": found.task, "id": found.id, "time": found.time}
     head |= {"target": found.target} | ({"classes": found.classes} if found.classes else {})
     head |= {"unlabelled": found.unlabelled, "quarantine": old.quarantine, "slices": _slices(found)}
+    head |= {"personal": found.personal} if found.personal else {}  # never kept
     notes = [f"# {' '.join(note.split())}\n" for note in found.notes]
     lines = [HEAD, *notes, *(_flow({key: value}) for key, value in head.items())]
     lines += ["\ncolumns:\n", *(f"  {_flow({name: rules})}" for name, rules in found.columns.items())]

@@ -46,6 +46,7 @@ class Proposal:
     unlabelled: float = 0.0
     columns: dict[str, dict[str, Any]] = field(default_factory=dict)
     not_features: dict[str, str] = field(default_factory=dict)
+    personal: list[str] = field(default_factory=list)
     split: dict[str, str] = field(default_factory=dict)
     watch: dict[str, float] = field(default_factory=dict)
     train: dict[str, float] = field(default_factory=dict)
@@ -225,6 +226,7 @@ def _column(
         made.not_features[name] = "it has no name"
     elif kind or (PERSONAL_NAME.search(name) and text is not None):
         made.not_features[name] = f"looks like personal data ({kind or 'by its name'})"
+        made.personal.append(name)
     elif some.n_unique() < 2:
         made.not_features[name] = "one value, or none: it says nothing"
     elif some.dtype == pl.Boolean:

@@ -64,6 +64,7 @@ def typed(frame: pl.DataFrame, contract: config.Contract) -> pl.DataFrame:
         raise config.Problem(f"ingest: the source has no column {lost.pop()}; mend contract.yaml")
     if not contract.time:
         frame = frame.with_columns(shuffled(frame.height).alias(contract.clock))
+    frame = frame.drop(contract.personal, strict=False)
     made = [pl.col(contract.key).cast(pl.String), times(frame[contract.clock]), _target(frame, contract)]
     made += [times(frame[name]) for name in {p.known for p in contract.history.values()} & set(frame.columns)]
     for name, column in contract.columns.items():

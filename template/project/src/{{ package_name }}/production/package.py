@@ -20,6 +20,7 @@ PACKAGE, NUMBER = Path(__file__).parents[1], "_number"
 SERVING = [
     "__init__",
     "__main__",
+    "answers",
     "config",
     "front",
     "inputs",

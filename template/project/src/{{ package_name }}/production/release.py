@@ -21,7 +21,7 @@ from .stages import read_json
 
 POLICY = Path("ops/derived/canary.json")
 LOCK, STOP = Path("run/release.lock"), Path("run/rollback.requested")
-SAMPLE = re.compile(r'^(service_request\w+)\{(.*route="predict".*)\} (\S+)$', re.MULTILINE)
+SAMPLE = re.compile(r"^(service_(?:request|fallback)\w+)\{(.*)\} (\S+)$", re.MULTILINE)
 
 
 def promote(release: str | None = None) -> None:
@@ -124,22 +124,23 @@ def _watch_step(stable: str, candidate: str, policy: dict[str, Any], seconds: fl
 
 def measure(slot: str) -> dict[str, float]:
     """Return how many calls of /predict a slot has answered, with errors, and slower than promised."""
-    samples = [(name, labels, float(value)) for name, labels, value in SAMPLE.findall(_get(slot, "/metrics").decode())]
-    promise, total, bucket = (
-        f'le="{config.slo().latency_s}"',
-        "service_requests_total",
-        "service_request_seconds_bucket",
-    )
-    requests = sum(value for name, _, value in samples if name == total)
-    errors = sum(value for name, labels, value in samples if name == total and 'code="5' in labels)
-    fast = sum(value for name, labels, value in samples if name == bucket and promise in labels)
-    return {"requests": requests, "errors": errors, "slow answers": requests - fast}
+    samples = SAMPLE.findall(_get(slot, "/metrics").decode())
+
+    def count(metric: str, *wanted: str) -> float:
+        return sum(
+            float(value) for name, labels, value in samples if name == metric and all(each in labels for each in wanted)
+        )
+
+    requests = count("service_requests_total", 'route="predict"')
+    errors = count("service_requests_total", 'route="predict"', 'code="5') + count("service_fallback_total")
+    fast = count("service_request_seconds_bucket", 'route="predict"', f'le="{config.slo().latency_s}"')
+    return {"requests": requests, "errors or fallbacks": errors, "slow answers": requests - fast}
 
 
 def compare(stable: dict[str, float], candidate: dict[str, float], policy: dict[str, Any]) -> str:
     """Return what is significantly worse than both the promise and the stable release."""
     n = int(candidate["requests"])
-    for name, allowed in [("errors", policy["error_share"]), ("slow answers", policy["slow_share"])]:
+    for name, allowed in [("slow answers", policy["slow_share"]), ("errors or fallbacks", policy["error_share"])]:
         # A busy machine slows both: the stable release's own share, doubled, is no fault.
         usual = max(allowed, 2 * stable[name] / max(stable["requests"], 1))
         if n and usual < 1 and binom.sf(candidate[name] - 1, n, usual) < policy["alpha"]:

@@ -21,6 +21,7 @@ class Engine:
         self.threshold = business.wrong / (business.right + business.wrong)
         self.levels = json.loads((root / "model/levels.json").read_text(encoding="utf-8"))
         self.codes = matrix.codes(self.levels)
+        self.prior = json.loads((root / "model/profile.json").read_text(encoding="utf-8"))["prior"]
         self.store = Store(Path(os.environ.get("HISTORY", "data/history.sqlite")), self.contract)
         self.model = yours_train.load((root / "model/model.txt").read_text(encoding="utf-8"))
 
@@ -49,6 +50,17 @@ class Engine:
         each = [[dict(zip(names, part, strict=True)) for part in row] for row in found]
         several = self.contract.task == "multiclass"
         return [dict(zip(self.contract.classes, row, strict=True)) if several else row[0] for row in each]
+
+
+def again(rows: str) -> None:
+    """Print, as JSON, what the model says of logged rows (a Parquet file) that bring their history along."""
+    import polars as pl  # not in the serving image
+
+    engine, asked = Engine(Path()), pl.read_parquet(rows).to_dicts()
+    values = {name: [row[name] for row in asked] for name in [*engine.contract.row, *engine.contract.history]}
+    features = yours_features.features(matrix.columns(values, engine.contract))
+    told = {"predictions": engine.predict(asked).tolist(), "contributions": engine.explain(asked)}
+    print(json.dumps(told | {"features": {name: array.tolist() for name, array in features.items()}}))
 
 
 def score(rows: str, scored: str, root: Path = Path()) -> None:

@@ -56,7 +56,9 @@ def train() -> None:
     seen = {name: array[known] for name, array in found.items()}
     seen["prediction"] = matrix.outcome(yours_train.predict(yours_train.load(text), x[known]), contract)
     profile = drift.learn(seen, windows(when[known], params.watch.window_days), params.watch)
-    write_json(PROFILE, {"trained_until": str(when[past].max()), "columns": profile})
+    # What is answered when the model cannot: the mean, or the share of each class.
+    prior = [float((y[past] == code).mean()) for code in range(contract.several)] or float(y[past].mean())
+    write_json(PROFILE, {"trained_until": str(when[past].max()), "prior": prior, "columns": profile})
     print(f"train: {past.sum()} rows, {len(levels)} features -> {MODEL}")
 
 

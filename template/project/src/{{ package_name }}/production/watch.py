@@ -50,7 +50,9 @@ def watch(report: bool = False) -> Verdict:
 
 
 def read_log(contract: config.Contract) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
-    """Return the rows served, in the order of their time; what was said (id, release, at, prediction); late labels."""
+    """Return the rows that the model answered, in the order of their time; what it said (id, release, at, prediction);
+    and late labels.
+    """
     text = {"string": pl.String, "datetime": pl.Datetime("us")}
     kinds: dict[str, Any] = {name: text.get(column.type, pl.Float64) for name, column in contract.columns.items()}
     kinds |= dict.fromkeys(contract.history, pl.Float64)  # as it was looked up
@@ -58,13 +60,13 @@ def read_log(contract: config.Contract) -> tuple[pl.DataFrame, pl.DataFrame, pl.
     label = {"binary": pl.Boolean, "multiclass": pl.String, "regression": pl.Float64}[contract.task]
     prediction = pl.List(pl.Float64) if contract.task == "multiclass" else pl.Float64
     schema: dict[str, Any] = {"id": pl.String, "release": pl.String, "at": pl.Float64, "prediction": prediction}
-    schema |= {"label": label, "row": pl.Struct(kinds)}
+    schema |= {"label": label, "fallback": pl.Boolean, "row": pl.Struct(kinds)}
     entries = segments.read(schema)
     order = pl.col("row").struct.field(contract.time) if contract.time else pl.col("at")
-    served = entries.filter(pl.col("prediction").is_not_null()).sort(order)
+    served = entries.filter(pl.col("prediction").is_not_null(), pl.col("fallback").is_null()).sort(order)
     # A label that comes twice counts once: the newest is right.
     labels = entries.drop_nulls("label").sort("at", maintain_order=True).unique("id", keep="last").select("id", "label")
-    return served["row"].struct.unnest(), served.drop("row", "label"), labels
+    return served["row"].struct.unnest(), served.drop("row", "label", "fallback"), labels
 
 
 def judge(profile: drift.Profile, found: dict[str, np.ndarray], when: np.ndarray, watch: config.Watch) -> Verdict:
