@@ -25,6 +25,7 @@ class Plan:
     alerts: list[dict[str, Any]]
     canary: dict[str, Any]
     error_budget: dict[str, Any]
+    notices: list[str] = field(default_factory=list)
 
     @classmethod
     def from_json(cls, text: str) -> "Plan":
@@ -37,7 +38,8 @@ class Plan:
         parts: dict[str, Any] = {"capacity": {}, "alerts": [], "canary": {}, "error_budget": {}}
         if data["feasible"] or set(parts) & set(data):
             parts = {part: data[part] for part in parts}
-        return cls(feasible=data["feasible"], problems=problems, **parts)
+        notices = data.get("notices", [])
+        return cls(feasible=data["feasible"], problems=problems, notices=notices, **parts)
 
     def rows(self) -> list[tuple[str, str]]:
         """Return the plan as (subject, sentence) pairs for a table."""
@@ -62,6 +64,7 @@ class Plan:
             ),
             ("Canary", f"{steps}, {_number(canary['seconds'])} s from first to last step"),
             ("Alerts", f"{len(self.alerts)}, to {', '.join(owners)}"),
+            *(("Idle", notice) for notice in self.notices),
         ]
 
 

@@ -71,6 +71,18 @@ def capacity(given: Facts) -> Facts:
     }
 
 
+def idle(facts: Facts) -> list[str]:
+    """Return which smaller machines would do and what they save, if that is much."""
+    found, peak = facts["capacity"], facts["slo"]["peak_rps"]
+    times = found["replica_rps"] * (found["replicas"] - 1) / peak
+    if times < facts["assumed"]["idle_factor"]:
+        return []
+    part = 2 ** math.floor(math.log2(times))
+    saved = 730 * found["replicas"] * found["usd_per_hour"] * (1 - 1 / part)
+    what = f"one replica to spare, the others carry {times:.3g} times the peak of {peak:g} per second"
+    return [f"{what}: 1/{part} of a {plain(found['machine'])} each would do, and save {saved:.0f} USD a month"]
+
+
 def burns(slo: Facts) -> Facts:
     """Return the budget (a share of requests) and, per long window, the burn rate that spends that window's share.
 

@@ -36,6 +36,7 @@ def watch(report: bool = False) -> Verdict:
     verdict |= judge(profile["columns"], found, when, params.watch) | {"missing_excess": missing}
     verdict |= {
         "cost_usd_per_1000": _cost(said["at"]),
+        "utilisation": utilisation(said["at"]),
         "quality": quality(said, p, labels, when, contract, params.seed),
     }
     write_json(REPORT, verdict)
@@ -120,6 +121,14 @@ def _cost(at: pl.Series) -> float:
     return float(1000 * usd_per_second * (at.max() - at.min()) / len(at))  # type: ignore[operator]
 
 
+def utilisation(at: pl.Series) -> float | None:
+    """Return which share of what the planned replicas carry the busiest hour used; None before a week of log."""
+    if at.max() - at.min() < 7 * 86400:  # type: ignore[operator]
+        return None
+    planned, busiest = promises.capacity(promises.inputs()), (at // 3600).value_counts()["count"].max()
+    return float(busiest / 3600 / (planned["replicas"] * planned["replica_rps"]))  # type: ignore[operator]
+
+
 def _metrics(verdict: Verdict) -> str:
     alarmed, judged = {alarm["column"] for alarm in verdict["alarms"]}, verdict["windows"]
     found = {
@@ -127,6 +136,7 @@ def _metrics(verdict: Verdict) -> str:
     }
     found |= {f"missing_excess{_label(name)}": excess for name, excess in verdict["missing_excess"].items()}
     found |= {name: verdict[name] for name in ("freshness_hours", "model_age_days", "cost_usd_per_1000")}
+    found |= {"utilisation": used} if (used := verdict["utilisation"]) is not None else {}
     found |= (verdict["quality"] or {}) | {"last_run_timestamp_seconds": time.time()}
     return "".join(f"watch_{name} {value}\n" for name, value in found.items())
 

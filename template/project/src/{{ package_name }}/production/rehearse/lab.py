@@ -1,6 +1,8 @@
 """What a fault needs: what it is, a scratch copy of the repo to break, the real verbs, patience."""
 
 import contextlib
+import http.client
+import json
 import os
 import re
 import shutil
@@ -16,12 +18,13 @@ import polars as pl
 import yaml
 
 from ... import ingest as yours_ingest
-from .. import config
+from .. import config, stack
 from ..stages import FEATURES, HISTORY, RAW, VALID
 
 PACKAGE = Path(__file__).parents[2].name
 FAULTS = yaml.safe_load(Path(__file__).with_name("faults.yaml").read_text(encoding="utf-8"))
 LIVE, OFFLINE = FAULTS["live"], FAULTS["offline"]  # name: facts
+ALERTS = Path("run/alerts.jsonl")
 Found = TypeVar("Found")
 
 
@@ -75,6 +78,7 @@ def scratch() -> Iterator[Path]:
         (root / "data").mkdir()
         for name in (RAW, VALID, FEATURES):
             pl.scan_parquet(name).filter(before).sink_parquet(root / name)
+        wait_for(HISTORY.exists, 60)  # another fault may have it away
         (root / HISTORY).symlink_to(HISTORY.resolve())
         yield root
 
@@ -104,3 +108,21 @@ def wait_for(look: Callable[[], Found], seconds: float, pause: float = 0.2) -> F
     while not (found := look()) and time.time() < deadline:
         time.sleep(pause)
     return found
+
+
+def alerts(since: float, name: str = "", severity: str = "") -> list[str]:
+    """Return who was told what since a moment, as the monitor wrote it down when it reached the webhook."""
+    lines = ALERTS.read_text(encoding="utf-8").splitlines() if ALERTS.exists() else []
+    fired = [a for a in map(json.loads, lines) if a["received"] >= since and a["status"] == "firing"]
+    found = [a for a in fired if name in a["alertname"] and severity in a["severity"]]
+    return [f"{a['owner']} ({a['alertname']}, {a['runbook']})" for a in found]
+
+
+def post(body: Any, path: str = "/predict") -> tuple[int, str]:
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", stack.port("proxy"), timeout=10)) as connection:
+        # Who refuses a large body may close before all of it was sent; the answer is there still.
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            connection.request("POST", path, data)
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode(errors="replace")

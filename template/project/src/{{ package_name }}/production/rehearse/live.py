@@ -5,11 +5,9 @@ control, and it must stay quiet.
 """
 
 import contextlib
-import http.client
 import json
-import re
+import secrets
 import time
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -18,19 +16,12 @@ import numpy as np
 import polars as pl
 import psutil
 
-from .. import budget, capacity, config, release, releases, stack, watch
-from ..stages import VALID, read_json
-from .lab import PACKAGE, Alarm, DoesNotApply, misfit, refusal, scratch, set_param, wait_for
+from .. import capacity, config, releases, stack, watch
+from ..stages import HISTORY, VALID, read_json
+from .lab import Alarm, DoesNotApply, alerts, misfit, post, set_param, wait_for
 from .traffic import SIZES, Traffic
 
-ALERTS = Path("run/alerts.jsonl")
-BUG = """
-import os, random, time
-right = features
-def features(columns):
-    {}
-    return right(columns)
-"""
+PLANTED = f"planted-{secrets.token_hex(8)}"  # a secret; as a value in a request, a personal datum
 
 
 def covariate_drift(traffic: Traffic, broken: bool) -> Alarm | None:
@@ -76,7 +67,7 @@ def garbage_requests(traffic: Traffic, broken: bool) -> Alarm | None:
     start = time.time()
     good = read_json(releases.source(str(releases.stable())) / "model/golden.json")["rows"][0]
     if not broken:
-        status, said = _post(good)
+        status, said = post(good)
         return Alarm(said) if status != 200 else None
     column, wrong, much = misfit()
     without = {name: value for name, value in good.items() if name != column}
@@ -92,11 +83,27 @@ def garbage_requests(traffic: Traffic, broken: bool) -> Alarm | None:
         ([without, without], column),
         (b" " * (50 << 20), ""),
     ]
-    answers = [(*_post(body), name) for body, name in bodies]
+    answers = [(*post(body), name) for body, name in bodies]
     if not all(400 <= status < 500 and name in said for status, said, name in answers):
         return None
     said = f"{len(bodies)} of {len(bodies)} bodies refused with 4xx, the field named where there is one"
     return Alarm(said, time.time() - start, "the model never saw them; no 5xx")
+
+
+def poison_item(traffic: Traffic, broken: bool) -> Alarm | None:
+    start, golden = time.time(), read_json(releases.source(str(releases.stable())) / "model/golden.json")
+    (first, second, third), (column, _, much) = golden["rows"][:3], misfit()
+    status, said = post([first, second | ({column: much} if broken else {}), third])
+    told = json.loads(said).get("predictions", [])
+    right = [number for number, answer in enumerate(told) if answer == golden["answers"][number]]
+    if not broken:
+        return None if (status, right) == (200, [0, 1, 2]) else Alarm(said)
+    alone = (status, right) == (200, [0, 2]) and column in told[1].get("error", "")
+    return (
+        Alarm(told[1]["error"], time.time() - start, "its neighbours have the answers they always had")
+        if alone
+        else None
+    )
 
 
 def killed_worker(traffic: Traffic, broken: bool) -> Alarm | None:
@@ -113,6 +120,86 @@ def killed_worker(traffic: Traffic, broken: bool) -> Alarm | None:
         return None
     answer = f"{lost} of {len(kinds)} requests lost; the budget allows {allowed:.1f}"
     return Alarm(f"worker {min(before)} was replaced by {min(born)}", seconds, answer)
+
+
+def dependency_down(traffic: Traffic, broken: bool) -> Alarm | None:
+    """Take the store of history away until someone is told."""
+    start = time.time()
+    if not config.contract().history:
+        raise DoesNotApply("the service asks nothing but its model: contract.yaml has no history")
+    if not broken:
+        early = alerts(0, "HistoryMissing")
+        return Alarm(early[0]) if early else None
+    row = read_json(releases.source(str(releases.stable())) / "model/golden.json")["rows"][0]
+    store = HISTORY.resolve()
+    HISTORY.unlink()  # a link of the bench
+    try:
+        told = wait_for(lambda: alerts(start, "HistoryMissing"), 30)
+        seconds, marked = time.time() - start, "degraded" in post(row)[1]
+    finally:
+        HISTORY.symlink_to(store)
+    back = wait_for(lambda: "degraded" not in post(row)[1], 10)
+    failed = [s for s in traffic.since(start) if s.kind == "failed"]
+    if not (told and marked and back) or failed:
+        return None
+    return Alarm(f"alert to {told[0]}", seconds, "answers went on, marked degraded; whole again by themselves")
+
+
+def log_disk_full(traffic: Traffic, broken: bool) -> Alarm | None:
+    """Let no worker write to a file any more."""
+    start = time.time()
+    if not broken:
+        early = alerts(0, "PredictionLogDropping")
+        return Alarm(early[0]) if early else None
+    limits = {p: p.rlimit(psutil.RLIMIT_FSIZE) for p in map(psutil.Process, stack.workers(stack.serving_slot()))}
+    for process, (_, hard) in limits.items():
+        process.rlimit(psutil.RLIMIT_FSIZE, (0, hard))
+    told = wait_for(lambda: alerts(start, "PredictionLogDropping"), 30)
+    seconds = time.time() - start
+    for process, limit in limits.items():
+        process.rlimit(psutil.RLIMIT_FSIZE, limit)
+    over = time.time()
+    back = wait_for(lambda: watch.read_log(config.contract())[1]["at"].max() > over, 10, pause=1)  # type: ignore[operator]
+    failed = [s for s in traffic.since(start) if s.kind == "failed"]
+    if not (told and back) or failed:
+        return None
+    return Alarm(
+        f"alert to {told[0]}", seconds, "answers went on, what was lost was counted; the log goes on by itself"
+    )
+
+
+def leaked_secret(traffic: Traffic, broken: bool) -> Alarm | None:
+    """Look for a credential, which each process has in its environment, and for a datum that came with requests."""
+    start = time.time()
+    if not _holding(str(releases.stable())):
+        return None  # the search is blind
+    if broken:
+        row, column = read_json(releases.source(str(releases.stable())) / "model/golden.json")["rows"][0], misfit()[0]
+        for body in (
+            row | {"e-mail": PLANTED},
+            row | {column: 9 * PLANTED},
+            [row, row | {PLANTED: 1}],
+            PLANTED.encode(),
+        ):
+            post(body)
+        post({"request_id": "r0", "label": PLANTED}, "/feedback")
+    found = _holding(PLANTED)
+    if not broken:
+        return Alarm(f"found in {found[0]}") if found else None
+    said = "found nowhere: not in the logs, the prediction log, the metrics, the releases"
+    return None if found else Alarm(said, time.time() - start, "refused requests leave no trace of what they held")
+
+
+def _holding(text: str) -> list[Path]:
+    """Return the files of the running stack and of the releases that hold a text."""
+    files = [path for folder in ("run", "releases", "reports") for path in Path(folder).rglob("*") if path.is_file()]
+    return [path for path in files if text.encode() in _bytes(path)]
+
+
+def _bytes(path: Path) -> bytes:
+    with contextlib.suppress(FileNotFoundError):  # Prometheus has just tidied up
+        return pl.read_parquet(path).write_ndjson().encode() if path.suffix == ".parquet" else path.read_bytes()
+    return b""
 
 
 def late_data(traffic: Traffic, broken: bool) -> Alarm | None:
@@ -142,56 +229,8 @@ def outage(traffic: Traffic, broken: bool) -> Alarm | None:
     pages = wait_for(lambda: alerts(start, severity="page"), 90)
     seconds = time.time() - start
     stack.up()
-    back = "calm" if wait_for(lambda: _calm(traffic), 30) else "no"
+    back = "calm" if wait_for(traffic.calm, 30) else "no"
     return Alarm(f"page to {pages[0]}", seconds, f"`make up` brought it back: {back}") if pages else None
-
-
-def budget_spent(traffic: Traffic, broken: bool) -> Alarm | None:
-    """Count as if so little may fail that a moment's outage spends it all: the next release must wait."""
-    policy = release.POLICY.read_text(encoding="utf-8")
-    if not broken:
-        share = budget.left()
-        return Alarm(f"{share} left") if share is None or share <= 0 else None
-    candidate, start = _package("# a release too many\n"), time.time()
-    stack.stop_slot(stack.serving_slot())
-    wait_for(lambda: "failed" in [s.kind for s in traffic.since(start)], 10)
-    stack.up()
-    release.POLICY.write_text(re.sub(r"/ \([\d.e-]+ ", "/ (1e-6 ", policy), encoding="utf-8")
-    try:
-        wait_for(lambda: (budget.left() or 0) < 0, 30)
-        release.promote(candidate)
-    except config.Problem as problem:
-        return Alarm(str(problem).split(";")[0], time.time() - start, "no traffic moved; the ledger can let it pass")
-    finally:
-        release.POLICY.write_text(policy, encoding="utf-8")
-    return None
-
-
-def rollback_twice(traffic: Traffic, broken: bool) -> Alarm | None:
-    if not broken:
-        return _promote_good()
-    start = time.time()
-    with ThreadPoolExecutor() as pool:
-        for _ in range(2):
-            pool.submit(release.rollback)
-    events = [e for e in releases.ledger() if e["event"] == "rolled back" and e["at"] >= start]
-    if len(events) != 1 or events[0]["seconds"] > config.slo().objectives.rollback_seconds.target:
-        return None
-    said = f"two calls, one rollback to {releases.stable()} in {events[0]['seconds']:.2f} s"
-    failed = sum(s.kind == "failed" for s in traffic.since(start))
-    answer = f"the second found nothing to undo; {failed} requests failed"
-    return Alarm(said, time.time() - start, answer)
-
-
-def slow_release(traffic: Traffic, broken: bool) -> Alarm | None:
-    seconds = config.slo().objectives.latency_p99_ms.target / 1000 * 1.5
-    return _candidate(broken, f"time.sleep({seconds})", "slow answers")
-
-
-def failing_release(traffic: Traffic, broken: bool) -> Alarm | None:
-    # One live request in five fails; packaging, and the golden rows, a larger batch, pass.
-    some = "'RUN_DIR' in os.environ and len(columns[next(iter(columns))]) < 40 and random.random() < 0.2"
-    return _candidate(broken, f"assert not ({some}), 'a bug'", "errors")
 
 
 def spike(traffic: Traffic, broken: bool) -> Alarm | None:
@@ -201,64 +240,7 @@ def spike(traffic: Traffic, broken: bool) -> Alarm | None:
     end, sent = time.time(), traffic.since(start)
     shed = sum(s.status in (429, 503) for s in sent)
     p99 = 1000 * np.percentile([s.seconds for s in sent if s.status == 200], 99)
-    if not (shed and p99 <= promise and wait_for(lambda: _calm(traffic), 10)):
+    if not (shed and p99 <= promise and wait_for(traffic.calm, 10)):
         return None
     answer = f"served p99 {p99:.0f} ms, {promise:g} promised; calm {time.time() - end:.1f} s after"
     return Alarm(f"{shed} of the replay's requests shed with 429 or 503", end - start, answer)
-
-
-def alerts(since: float, name: str = "", severity: str = "") -> list[str]:
-    """Return who was told what since a moment, as the monitor wrote it down when it reached the webhook."""
-    lines = ALERTS.read_text(encoding="utf-8").splitlines() if ALERTS.exists() else []
-    fired = [a for a in map(json.loads, lines) if a["received"] >= since and a["status"] == "firing"]
-    found = [a for a in fired if name in a["alertname"] and severity in a["severity"]]
-    return [f"{a['owner']} ({a['alertname']}, {a['runbook']})" for a in found]
-
-
-def _candidate(broken: bool, bug: str, expected: str) -> Alarm | None:
-    """Package a copy of the repo with a bug in features.py, and let the promotion find it."""
-    if not broken:  # a good candidate goes all the way: the promotion that rollback-twice undoes
-        return _promote_good()
-    bad, start = _package(BUG.format(bug)), time.time()
-    with contextlib.suppress(config.Problem):
-        release.promote(bad)
-        return None
-    event = releases.ledger()[-1]
-    moved = f"traffic was back in {event['seconds'] * 1000:.0f} ms; {releases.stable()} serves"
-    return Alarm(event["reason"], time.time() - start, moved) if expected in event["reason"] else None
-
-
-def _promote_good() -> Alarm | None:
-    """Promote a release that differs by a comment alone, once for all who ask; to refuse it is a false alarm."""
-    if any(event["event"] == "promoted" for event in releases.ledger()):
-        return None
-    try:
-        release.promote(_package("# another commit\n"))
-    except config.Problem as problem:
-        return Alarm(str(problem))
-    return None
-
-
-def _package(text: str) -> str:
-    with scratch() as root:
-        with (root / f"src/{PACKAGE}/features.py").open("a", encoding="utf-8") as file:
-            file.write("\n\n" + text)
-        if refused := refusal(root, "package"):
-            raise config.Problem(refused)
-        return str(read_json(root / "reports/package.json")["release"])
-
-
-def _calm(traffic: Traffic) -> bool:
-    """Return whether every request of the last second was answered."""
-    sent = traffic.since(time.time() - 1)
-    return bool(sent) and all(s.status == 200 for s in sent)
-
-
-def _post(body: Any) -> tuple[int, str]:
-    data = body if isinstance(body, bytes) else json.dumps(body).encode()
-    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", stack.port("proxy"), timeout=10)) as connection:
-        # Who refuses a large body may close before all of it was sent; the answer is there still.
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-            connection.request("POST", "/predict", data)
-        answer = connection.getresponse()
-        return answer.status, answer.read().decode(errors="replace")

@@ -11,7 +11,7 @@ from pathlib import Path
 import polars as pl
 
 from .. import config, releases
-from ..stages import FEATURES, RAW
+from ..stages import FEATURES, RAW, write_json
 from .lab import OFFLINE, PACKAGE, Alarm, DoesNotApply, refusal, scratch
 
 AGAIN = """
@@ -178,6 +178,18 @@ def unowned(root: Path) -> str:
 def cost_overrun(root: Path) -> str:
     _edit(root / "slo.yaml", r"(usd_per_1000: \{target:) [^,]*", r"\1 0.0000001")
     return "cost more than promised"
+
+
+def idle_capacity(root: Path) -> str:
+    """As if one replica had been measured to carry twenty times the peak."""
+    measured = {
+        "highest_rps": 20 * config.slo().peak_rps,
+        "floor_ms": 1,
+        "machine": "one too large",
+        "date": "2000-01-01",
+    }
+    write_json(root / "ops/capacity.json", measured)
+    return "idle"
 
 
 def _change(path: Path, column: str, values: pl.Expr) -> None:

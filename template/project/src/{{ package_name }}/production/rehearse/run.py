@@ -4,6 +4,7 @@ import contextlib
 import difflib
 import io
 import math
+import os
 import shutil
 import threading
 import time
@@ -18,7 +19,7 @@ import numpy as np
 
 from .. import config, evaluate, plan, releases, stack, watch
 from ..stages import read_json, write_json
-from . import live, offline, picture
+from . import lab, live, new_release, offline, picture
 from .lab import LIVE, OFFLINE, DoesNotApply, copy_repo, link_source, set_param
 from .traffic import SIZES, Sent, Traffic
 
@@ -66,8 +67,9 @@ def _bench() -> Iterator[None]:
     shutil.copytree(f"releases/{release}", BENCH / "releases" / release)
     shutil.copytree("reports", BENCH / "reports")
     copy_repo(BENCH)
-    for name in ("data", "model"):
-        (BENCH / name).symlink_to(Path(name).resolve())
+    (BENCH / "data").mkdir()
+    for path in (Path("model"), *Path("data").iterdir()):
+        (BENCH / path).symlink_to(path.resolve())
     link_source(BENCH)
     with contextlib.chdir(BENCH):
         set_param("clock", "data")  # the replay's own time is now
@@ -83,6 +85,7 @@ def _bench() -> Iterator[None]:
 def _perform(moving: list[str], still: list[str], story: dict[str, Any]) -> list[Sent]:
     """Run faults under live traffic and fill the story; return the requests that were sent."""
     results, traffic = story["results"], Traffic()
+    os.environ["PLANTED_PASSWORD"] = live.PLANTED
     stack.up()
     try:
         traffic.start()
@@ -106,7 +109,7 @@ def _control(traffic: Traffic, quiet_windows: int) -> list[str]:
     _say("control: live traffic, no fault", traffic)
     while time.time() - start < 5 or traffic.event_time() < end:
         time.sleep(0.5)
-    sent, noise = traffic.since(start), [f"alert to {alert}" for alert in live.alerts(0)]
+    sent, noise = traffic.since(start), [f"alert to {alert}" for alert in lab.alerts(0)]
     if failed := sum(s.status != 200 for s in sent):
         noise.append(f"{failed} of {len(sent)} requests were not answered with 200")
     noise += [f"drift in {alarm['column']}" for alarm in watch.watch()["alarms"]]
@@ -117,7 +120,12 @@ def _control(traffic: Traffic, quiet_windows: int) -> list[str]:
 
 def _try(name: str, traffic: Traffic | None = None) -> dict[str, Any]:
     """Run the control, then the fault; a fault counts as caught only if its control was quiet."""
-    run = partial(getattr(live, name.replace("-", "_")), traffic) if name in LIVE else partial(offline.run, name)
+    of = name.replace("-", "_")
+    run = (
+        partial(getattr(live, of, None) or getattr(new_release, of), traffic)
+        if name in LIVE
+        else partial(offline.run, name)
+    )
     by, dies = (LIVE | OFFLINE)[name]["by"], (LIVE | OFFLINE)[name]["dies"]
     facts: dict[str, Any] = {"id": name, "dies": dies, "by": by, "live": name in LIVE}
     try:

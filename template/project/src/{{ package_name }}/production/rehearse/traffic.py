@@ -71,6 +71,11 @@ class Traffic(threading.Thread):
         """Return the requests that left since a moment and were answered or lost."""
         return [sent for sent in list(self.sent) if sent.at >= start]
 
+    def calm(self) -> bool:
+        """Return whether every request of the last second was answered."""
+        sent = self.since(time.time() - 1)
+        return bool(sent) and all(s.status == 200 for s in sent)
+
     def _request(self, number: int) -> Request:
         """Return a request by its number; when the data is at its end, it begins again, later."""
         lap, place = divmod(number, len(self._requests))
