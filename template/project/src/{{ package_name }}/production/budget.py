@@ -45,8 +45,11 @@ def ask(query: str) -> list[dict[str, Any]]:
         return []
 
 
-def check() -> None:
-    """Stop a promotion when the budget is spent, unless that was acknowledged since the last one."""
+def check() -> float:
+    """Stop a promotion when the budget is spent, unless that was acknowledged since the last one.
+
+    Return how many times the usual requests each step must see: more when little is left.
+    """
     share = left()
     if share is None:
         print("promote: what is left of the error budget is unknown: Prometheus does not answer")
@@ -56,3 +59,10 @@ def check() -> None:
         if last != "acknowledged":
             what = f"the error budget is spent ({share:.0%} left), and a release is what spends it"
             raise config.Problem(f'promote: {what}; wait, or `make budget ACK="why it must be"`')
+    policy = read_json(POLICY)
+    if share is None or share >= policy["careful_below"]:
+        return 1.0
+    print(
+        f"promote: {share:.0%} of the error budget is left: each step sees {policy['careful_times']} times the requests"
+    )
+    return float(policy["careful_times"])

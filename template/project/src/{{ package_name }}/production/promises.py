@@ -124,6 +124,7 @@ def follow(given: Facts) -> Facts:
     step_requests = called("step_requests", enough)
     seconds = [step_requests / (peak * percent / 100) for percent in STEPS_PERCENT]
     bad = called("bad_requests", call(math.floor, requests * burning["availability"]["budget"]))
+    planned, watch, age = capacity(given), given["params"]["watch"], goal["model_age_days"]["target"]
     together = called("canary_seconds", call(math.ceil, functools.reduce(operator.add, seconds)))
     canary = {"steps_percent": STEPS_PERCENT, "step_requests": step_requests, "seconds": together}
     return {
@@ -132,8 +133,8 @@ def follow(given: Facts) -> Facts:
         "goal": goal,
         "handle": {name: _handle(slo["owners"], objective["owner"]) for name, objective in goal.items()},
         "ports": given["params"]["ports"],
-        "watch": given["params"]["watch"],
-        "capacity": capacity(given),
+        "watch": watch,
+        "capacity": planned,
         "error_budget": {"window_days": slo["window_days"], "requests": requests, "bad_requests": bad},
         "burns": burning,
         "assumed": assumed,
@@ -143,6 +144,11 @@ def follow(given: Facts) -> Facts:
         "max_seconds": [call(max, 10, call(math.ceil, assumed["patience"] * each)) for each in seconds],
         "budget_left": _budget_left(slo["window_days"], burning["availability"]["budget"]),
         "bucket": note((p99_ms / 1000).story()) + str(float(p99_ms / 1000)),  # as the client library spells it: 1.0
+        # A prediction is watched, joined with its label and replayed as long as its model may serve.
+        "log_days": called(
+            "log_days", call(max, slo["window_days"], age + watch["confirm_windows"] * watch["window_days"])
+        ),
+        "most_replicas": called("most_replicas", call(math.ceil, 2 * peak / planned["replica_rps"]) + 1),
         "admitted": called("admitted", call(math.ceil, 2 * peak)),
         "maxconn": called("maxconn", call(max, 16, call(math.ceil, 2 * peak * p99_ms / 1000))),
         "queue_ms": called("queue_ms", call(math.ceil, p99_ms)),

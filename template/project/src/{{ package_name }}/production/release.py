@@ -34,13 +34,13 @@ def promote(release: str | None = None) -> None:
         if release == old:
             print(f"promote: {release} serves already")
             return
-        budget.check()
+        care = budget.check()
         start, stable = time.time(), stack.serving_slot()
         candidate = stack.other(stable)
         warm, reason = stack.release_in(candidate), "the promotion broke off"
         releases.record("promoting", release=release, over=old)
         try:
-            reason = _let_in(stable, candidate, release)
+            reason = _let_in(stable, candidate, release, care)
         finally:
             if reason:
                 verdict = time.time()
@@ -85,9 +85,10 @@ def rollback() -> None:
         print(f"rollback: {release} serves again after {seconds:.1f} s")
 
 
-def _let_in(stable: str, candidate: str, release: str) -> str:
+def _let_in(stable: str, candidate: str, release: str, care: float) -> str:
     """Return why the candidate must go back, nothing when it took every step."""
     policy = read_json(POLICY)
+    policy["step_requests"] *= care
     stack.start_slot(candidate, release)
     stack.wait_ready(candidate)
     golden = read_json(releases.source(release) / "model/golden.json")
@@ -99,7 +100,7 @@ def _let_in(stable: str, candidate: str, release: str) -> str:
     print(f"promote: {release} is ready in {candidate} and answers its golden rows")
     for percent, seconds in zip(policy["steps_percent"], policy["max_seconds"], strict=True):
         stack.set_weights({stable: 100 - percent, candidate: percent})
-        if reason := _watch_step(stable, candidate, policy, seconds):
+        if reason := _watch_step(stable, candidate, policy, care * seconds):
             return f"{reason} (at {percent} % of traffic)"
         print(f"promote: {percent:3} % held")
     return ""
@@ -119,7 +120,7 @@ def _watch_step(stable: str, candidate: str, policy: dict[str, Any], seconds: fl
             return reason
         if seen[candidate]["requests"] >= policy["step_requests"]:
             return ""
-    return f"not enough traffic: {policy['step_requests']} requests were needed"
+    return f"not enough traffic: {policy['step_requests']:g} requests were needed"
 
 
 def measure(slot: str) -> dict[str, float]:

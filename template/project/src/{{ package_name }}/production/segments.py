@@ -3,6 +3,7 @@
 import fcntl
 import io
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,16 @@ def read(schema: Schema) -> pl.DataFrame:
         whole = [pl.read_parquet(path) for path in sorted(Path().glob("run/*/predictions-*.parquet"))]
         open_still = [_lines(path) for path in sorted(Path().glob("run/*/predictions-*.jsonl"))]
     return pl.concat([pl.DataFrame(schema=schema), *(_fit(part, schema) for part in whole + open_still)])
+
+
+def retire(days: float) -> int:
+    """Delete packed files that were written so many days ago; return how many."""
+    old = [
+        path for path in Path().glob("run/*/predictions-*.parquet") if time.time() - path.stat().st_mtime > days * 86400
+    ]
+    for path in old:
+        path.unlink()
+    return len(old)
 
 
 def _pack(path: Path) -> None:

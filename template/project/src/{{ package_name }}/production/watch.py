@@ -19,6 +19,11 @@ Verdict = dict[str, Any]
 def watch(report: bool = False) -> Verdict:
     """Write reports/watch.json and run/watch.prom; with `report`, an Evidently page as well."""
     contract, params = config.contract(), config.params()
+    days = promises.follow(promises.inputs())["log_days"]
+    if gone := segments.retire(days):
+        print(
+            f"watch: {gone} files of predictions are older than {days:g} days and were deleted; ops/derived/capacity.md"
+        )
     rows, said, labels = read_log(contract)
     if rows.is_empty():
         raise config.Problem("watch: no prediction was logged yet; `make up`, and send requests")
