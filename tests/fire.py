@@ -96,7 +96,9 @@ async def crowd(count: int) -> int:
     cut = 0
     for reader, writer in held:
         try:
-            cut += (await asyncio.wait_for(reader.read(), 40)).startswith(b"HTTP/1.1 408") or reader.at_eof()
+            cut += (await asyncio.wait_for(reader.read(), 40)).startswith(
+                b"HTTP/1.1 408"
+            ) or reader.at_eof()
         except (ConnectionError, TimeoutError):
             pass
         writer.close()
@@ -110,7 +112,9 @@ def memory() -> float:
 
 
 def series() -> int:
-    with urllib.request.urlopen(f"http://127.0.0.1:{stack.port(stack.serving_slot())}/metrics") as told:
+    with urllib.request.urlopen(
+        f"http://127.0.0.1:{stack.port(stack.serving_slot())}/metrics"
+    ) as told:
         return sum(not line.startswith(b"#") for line in told)
 
 
@@ -118,10 +122,14 @@ async def main(seconds: float, connections: int) -> dict[str, Any]:
     seen, took, loop = Counter[int](), list[float](), asyncio.get_running_loop()
     url, limit = f"http://127.0.0.1:{PORT}", aiohttp.ClientTimeout(total=5)
     async with aiohttp.ClientSession(url, timeout=limit) as session:
-        await asyncio.gather(*(fire(session, Counter(), loop.time() + 5, -seed) for seed in range(1, 4)))
+        await asyncio.gather(
+            *(fire(session, Counter(), loop.time() + 5, -seed) for seed in range(1, 4))
+        )
         before = memory(), series()
         until = loop.time() + seconds
-        await asyncio.gather(good(session, took, until), *(fire(session, seen, until, seed) for seed in range(3)))
+        await asyncio.gather(
+            good(session, took, until), *(fire(session, seen, until, seed) for seed in range(3))
+        )
         after, crowded = (memory(), series()), list[float]()
         until = loop.time() + 15
         *slow, cut, _ = await asyncio.gather(

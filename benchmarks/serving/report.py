@@ -44,6 +44,13 @@ def table(found: Figures, open_rate: int) -> str:
         "",
         f"Without an answer of 200: {', '.join(f'{n} {c:g}' for n, c in failed.items())}.",
     ]
+    if log := servers.get("ours", {}).get("log"):
+        whole = servers["ours"]["1 x 1"]["cpu_us"]
+        lines += [
+            "",
+            f"One write to the prediction log: {log['cpu_us']:.0f} µs of CPU, {log['cpu_us'] / whole:.0%}"
+            f" of a request of one client; p99 {log['p99_us']:.0f} µs.",
+        ]
     return "\n".join(lines) + "\n"
 
 

@@ -205,8 +205,34 @@ def measure(name: str, project: Path, release: Path, seconds: float) -> dict[str
         told = load(f"{url}/predict", one, seconds, RATE=OPEN_RATE)
         told["cpu_us"] = 1e6 * (usage(tree).cpu_s - before.cpu_s) / told["requests"]
         found["open"] = told
+        if name == "ours":
+            found["log"] = log_cost(project, release)
         found["server"] = {"ready_s": ready, "memory_mb": usage(tree).memory_mb}
     return found
+
+
+# What one write to the prediction log takes, in the wall's microseconds and in CPU's.
+WRITES = """
+import json, pathlib, sys, tempfile, time
+sys.path.insert(0, sys.argv[1])
+(name,) = (path.parent.name for path in pathlib.Path(sys.argv[1]).glob("*/production"))
+log = __import__(f"{name}.production.predictions", fromlist=["_"]).PredictionLog
+row = json.loads((pathlib.Path(sys.argv[1]) / "model/golden.json").read_text())["rows"][0]
+with tempfile.TemporaryDirectory(dir=".") as folder:
+    log, took, cpu = log(pathlib.Path(folder), print), [], time.process_time()
+    for n in range(20_000):
+        start = time.perf_counter()
+        log.put([{"id": f"{n:024x}", "prediction": 0.123, "row": row, "release": "r", "at": 1.5}])
+        took.append(time.perf_counter() - start)
+    cpu = (time.process_time() - cpu) / len(took)
+print(json.dumps({"cpu_us": 1e6 * cpu, "p99_us": 1e6 * sorted(took)[int(0.99 * len(took))]}))
+"""
+
+
+def log_cost(project: Path, release: Path) -> dict[str, float]:
+    command = [interpreter("ours", project), "-c", WRITES, release / "src"]
+    done = subprocess.run(command, cwd=project, check=True, capture_output=True, text=True)
+    return dict(json.loads(done.stdout))
 
 
 def medians(rounds: list[dict[str, Any]]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from . import config, drift, matrix, metrics, promises, releases, segments
 from .stages import features, load_features, read_json, windows, write_json
 
 REPORT, PAGE, METRICS = Path("reports/watch.json"), Path("reports/drift.html"), Path("run/watch.prom")
+ALWAYS = ("freshness_hours", "model_age_days", "cost_usd_per_1000", "labels_unknown", "labels_repeated")
 Verdict = dict[str, Any]
 
 
@@ -42,6 +43,9 @@ def watch(report: bool = False) -> Verdict:
     verdict |= {
         "cost_usd_per_1000": _cost(said["at"]),
         "utilisation": utilisation(said["at"]),
+        # Labels for which no prediction is in the log, and labels that came again.
+        "labels_unknown": labels.join(said, on="id", how="anti").height,
+        "labels_repeated": int((labels["came"] - 1).sum()),
         "quality": quality(said, p, labels, when, contract, params.seed),
     }
     write_json(REPORT, verdict)
@@ -71,8 +75,12 @@ def read_log(contract: config.Contract) -> tuple[pl.DataFrame, pl.DataFrame, pl.
     order = pl.col("row").struct.field(contract.time) if contract.time else pl.col("at")
     served = entries.filter(pl.col("prediction").is_not_null(), pl.col("fallback").is_null()).sort(order)
     # A label that comes twice counts once: the newest is right.
-    labels = entries.drop_nulls("label").sort("at", maintain_order=True).unique("id", keep="last").select("id", "label")
-    return served["row"].struct.unnest(), served.drop("row", "label", "fallback"), labels
+    labels = entries.drop_nulls("label").sort("at", maintain_order=True).group_by("id", maintain_order=True)
+    return (
+        served["row"].struct.unnest(),
+        served.drop("row", "label", "fallback"),
+        labels.agg(pl.col("label").last(), came=pl.len()),
+    )
 
 
 def judge(profile: drift.Profile, found: dict[str, np.ndarray], when: np.ndarray, watch: config.Watch) -> Verdict:
@@ -140,7 +148,7 @@ def _metrics(verdict: Verdict) -> str:
         f"drift_alarm{_label(name)}": int(name in alarmed) for name in (judged[-1]["over_threshold"] if judged else {})
     }
     found |= {f"missing_excess{_label(name)}": excess for name, excess in verdict["missing_excess"].items()}
-    found |= {name: verdict[name] for name in ("freshness_hours", "model_age_days", "cost_usd_per_1000")}
+    found |= {name: verdict[name] for name in ALWAYS}
     found |= {"utilisation": used} if (used := verdict["utilisation"]) is not None else {}
     found |= (verdict["quality"] or {}) | {"last_run_timestamp_seconds": time.time()}
     return "".join(f"watch_{name} {value}\n" for name, value in found.items())
