@@ -48,8 +48,8 @@ def table(found: Figures, open_rate: int) -> str:
         whole = servers["ours"]["1 x 1"]["cpu_us"]
         lines += [
             "",
-            f"One write to the prediction log: {log['cpu_us']:.0f} µs of CPU, {log['cpu_us'] / whole:.0%}"
-            f" of a request of one client; p99 {log['p99_us']:.0f} µs.",
+            f"One write to the prediction log: {log['cpu_us']:.0f} µs of CPU,"
+            f" {log['cpu_us'] / whole:.0%} of a request of one client; p99 {log['p99_us']:.0f} µs.",
         ]
     return "\n".join(lines) + "\n"
 
