@@ -150,8 +150,9 @@ def follow(given: Facts) -> Facts:
         ),
         "most_replicas": called("most_replicas", call(math.ceil, 2 * peak / planned["replica_rps"]) + 1),
         "admitted": called("admitted", call(math.ceil, 2 * peak)),
-        "maxconn": called("maxconn", call(max, 16, call(math.ceil, 2 * peak * p99_ms / 1000))),
-        "queue_ms": called("queue_ms", call(math.ceil, p99_ms)),
+        # Little's law: half of the promised time in a slot, half in the queue before it.
+        "maxconn": called("maxconn", call(max, 16, call(math.ceil, peak * p99_ms / 2000))),
+        "queue_ms": called("queue_ms", call(math.ceil, p99_ms / 2)),
         "timeout_ms": timeout_ms,
         "grace_s": called("grace_s", call(math.ceil, timeout_ms / 1000) + assumed["drain_s"]),
         "stall_s": called("stall_s", call(math.ceil, 2 * timeout_ms / 1000) + 1),
