@@ -1,7 +1,7 @@
 """Offer the stack of an emitted project one, two and three times what it carries.
 
-Run it in a project. It measures the capacity first (`make capacity`), promises exactly that at 100 ms, and then asks for
-more than was promised. Goodput: answers with 200 a second. Prints JSON.
+Run it in a project. It measures the capacity first (`make capacity`), promises exactly that at
+100 ms, and then asks for more than was promised. Goodput: answers with 200 a second. Prints JSON.
 """
 
 import json
