@@ -9,15 +9,13 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
-from msgspec import Meta
 
 from . import config, inputs, releases
 from .front import Answer, Refused
 from .predictions import PredictionLog
 
-BATCH = Meta(min_length=1, max_length=1000)
 STUCK_S = 0.1  # sooner, a busy machine would be taken for a model that hangs
-WRONG = (msgspec.DecodeError, UnicodeDecodeError)
+WRONG = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 logger = logging.getLogger("bentoml.service")
 
 
@@ -42,14 +40,11 @@ class Answers:
         self.prior = self.engine.prior if slo.fallback == "baseline" else None
         self.patience = max(slo.latency_s, STUCK_S)
         signal.signal(signal.SIGALRM, _ring)
-        row, label = inputs.row_type(contract), inputs.label_type(contract)
+        self.input, label = inputs.Decoder(contract), inputs.label_type(contract)
         self.times = [name for name, column in contract.columns.items() if column.type == "datetime"]
         self.times += [contract.time] if contract.time else []
-        self.schema = msgspec.json.schema(row)
         self.example = msgspec.json.decode((root / "model/golden.json").read_bytes())["rows"][0]
-        self.row, self.parts = msgspec.json.Decoder(row), msgspec.json.Decoder(Annotated[list[msgspec.Raw], BATCH])
-        self.rows = msgspec.json.Decoder(row | Annotated[list[row], BATCH])  # type: ignore[valid-type]
-        self.labels = msgspec.json.Decoder(label | Annotated[list[label], BATCH])  # type: ignore[valid-type]
+        self.labels = msgspec.json.Decoder(label | Annotated[list[label], inputs.BATCH])  # type: ignore[valid-type]
 
         def counter(name: str, text: str) -> Counter:
             return Counter(f"service_{name}_total", text, ["release"]).labels(self.release)
@@ -64,7 +59,7 @@ class Answers:
     def decode(self, body: bytes) -> tuple[list[Answer | str], bool]:
         """Return the rows of a body, for a wrong one its error, and whether they came as a list."""
         try:
-            found = self.rows.decode(body)
+            found = self.input.rows(body)
         except msgspec.ValidationError as error:
             found = self._decode_singly(body, error)
         except WRONG as error:
@@ -78,13 +73,13 @@ class Answers:
     def _decode_singly(self, body: bytes, whole: msgspec.ValidationError) -> list[Any]:
         """Decode each row of a list, or its error; refuse a body that is no list of rows."""
         try:
-            parts = self.parts.decode(body)
+            parts = self.input.parts(body)
         except msgspec.ValidationError:
             raise Refused(422, str(whole)) from None
         found: list[Any] = []
         for part in parts:
             try:
-                found.append(self.row.decode(part))
+                found.append(self.input.row(part))
             except WRONG as error:
                 found.append(str(error))
         return found
@@ -174,4 +169,4 @@ class Answers:
 
     def metadata(self, body: bytes, request_id: str) -> Answer:
         told = {"dataset": self.engine.contract.dataset, "contract_version": self.engine.contract.version}
-        return told | {"row": self.schema, "example": self.example}
+        return told | {"row": self.input.schema, "example": self.example}

@@ -1,5 +1,8 @@
 """The types of what may be sent, from the contract: decoding into them is the input check."""
 
+import json
+import re
+from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -8,14 +11,51 @@ from msgspec import Meta
 
 from . import config
 
+BATCH = Meta(min_length=1, max_length=1000)
+UNNAMEABLE = re.compile(r'[\\"\x00-\x1f]')
 
-def row_type(contract: config.Contract) -> Any:
-    """Return the type of one row: every column, and nothing else."""
-    kinds = {name: _kind(column) for name, column in contract.columns.items()}
-    kinds |= {contract.time: datetime} if contract.time else {}
-    fields = [(f"c{number}", kind) for number, kind in enumerate(kinds.values())]
-    names = dict(zip((field for field, _ in fields), kinds, strict=True))
-    return msgspec.defstruct("Row", fields, rename=names, forbid_unknown_fields=True)
+
+class Decoder:
+    """Decodes JSON into rows of a contract: every column, and nothing else.
+
+    msgspec takes no quote, backslash or control character in a name: such names go by another, a slower way.
+    """
+
+    def __init__(self, contract: config.Contract) -> None:
+        kinds = {name: _kind(column) for name, column in contract.columns.items()}
+        kinds |= {contract.time: datetime} if contract.time else {}
+        self._names = {name: f"\ufffd{n}\ufffd" for n, name in enumerate(kinds) if UNNAMEABLE.search(name)}
+        fields = [(f"c{number}", kind) for number, kind in enumerate(kinds.values())]
+        renamed = {f"c{number}": self._names.get(name, name) for number, name in enumerate(kinds)}
+        row = msgspec.defstruct("Row", fields, rename=renamed, forbid_unknown_fields=True)
+        kind = row | Annotated[list[row], BATCH]  # type: ignore[valid-type]
+        self.row, self.rows = self._into(row), self._into(kind)
+        self.parts = msgspec.json.Decoder(Annotated[list[msgspec.Raw], BATCH]).decode
+        told = json.dumps(msgspec.json.schema(row), ensure_ascii=False)
+        for name, other in self._names.items():
+            told = told.replace(f'"{other}"', json.dumps(name))
+        self.schema = json.loads(told)
+
+    def _into(self, kind: Any) -> Callable[[bytes | msgspec.Raw], Any]:
+        if not self._names:
+            return msgspec.json.Decoder(kind).decode
+        first = msgspec.json.Decoder(dict[str, Any] | list[dict[str, Any]])
+
+        def decode(body: bytes | msgspec.Raw) -> Any:
+            try:
+                found = first.decode(body)
+                many = [self._renamed(row) for row in found] if isinstance(found, list) else self._renamed(found)
+                return msgspec.convert(many, kind)
+            except msgspec.ValidationError as error:
+                text = str(error)
+                for name, other in self._names.items():
+                    text = text.replace(other, name)
+                raise msgspec.ValidationError(text) from None
+
+        return decode
+
+    def _renamed(self, row: dict[str, Any]) -> dict[str, Any]:
+        return {self._names.get(name, name): value for name, value in row.items()}
 
 
 def _kind(column: config.Column) -> Any:
