@@ -6,33 +6,15 @@ import sys
 
 from .config import Problem
 
-# Where each verb lives. A module is imported when its verb is called: `plan` runs where little is installed.
-VERBS = {
+ALONE = ["contract", "ingest", "validate", "evaluate", "package", "plan", "monitor"]
+ALONE += ["budget", "capacity", "watch", "score", "replay", "gc"]
+# The module of each verb: it is imported when called, so that `plan` runs where little is installed.
+VERBS = {verb: verb for verb in ALONE} | {
     **dict.fromkeys(("featurize", "train"), "stages"),
     **dict.fromkeys(("up", "down", "status"), "stack"),
     **dict.fromkeys(("promote", "rollback"), "release"),
     **dict.fromkeys(("push", "pull"), "remote"),
-    **dict.fromkeys(("score", "again"), "score"),
-    **{
-        verb: verb
-        for verb in (
-            "contract",
-            "ingest",
-            "validate",
-            "evaluate",
-            "package",
-            "plan",
-            "monitor",
-            "budget",
-            "capacity",
-            "watch",
-            "replay",
-        )
-    },
-    "contract-diff": "diff",
-    "gc": "gc",
-    "why": "plan",
-    "rehearse": "rehearse.run",
+    **{"contract-diff": "diff", "why": "plan", "again": "score", "rehearse": "rehearse.run"},
 }
 
 

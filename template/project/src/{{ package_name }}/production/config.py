@@ -202,17 +202,13 @@ def contract(root: Path = Path()) -> Contract:
         raise Problem(f"contract.yaml: slices: {unknown.pop()} is no column; use one of columns")
     for name, past in found.history.items():
         text = {key for key, column in found.columns.items() if column.type in ("string", "integer")}
-        if (
-            not found.time
-            or name in {*found.row, found.key, found.target}
-            or (found.several and past.of == found.target)
-        ):
+        taken = name in {*found.row, found.key, found.target}
+        if not found.time or taken or (found.several and past.of == found.target):
             what = "needs a time, a name of its own, and an outcome that is a number"
             raise Problem(f"contract.yaml: history.{name}: {what}; mend it, or take it out")
         if unsent := set(past.by) - text:
-            raise Problem(
-                f"contract.yaml: history.{name}.by: {unsent.pop()} is no text or integer among columns; use one"
-            )
+            what = f"{unsent.pop()} is no text or integer among columns"
+            raise Problem(f"contract.yaml: history.{name}.by: {what}; use one")
         if early := {past.of, past.known} & set(found.row):
             what = f"{early.pop()} is sent with the request, so it is no outcome"
             raise Problem(f"contract.yaml: history.{name}: {what}; name what is known later")

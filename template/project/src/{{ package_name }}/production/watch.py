@@ -22,9 +22,7 @@ def watch(report: bool = False) -> Verdict:
     contract, params = config.contract(), config.params()
     days = promises.follow(promises.inputs())["log_days"]
     if gone := segments.retire(days):
-        print(
-            f"watch: {gone} files of predictions are older than {days:g} days and were deleted; ops/derived/capacity.md"
-        )
+        print(f"watch: {gone} files of predictions older than {days:g} days are deleted; see ops/derived/capacity.md")
     rows, said, labels = read_log(contract)
     if rows.is_empty():
         raise config.Problem("watch: no prediction was logged yet; `make up`, and send requests")
@@ -75,12 +73,9 @@ def read_log(contract: config.Contract) -> tuple[pl.DataFrame, pl.DataFrame, pl.
     order = pl.col("row").struct.field(contract.time) if contract.time else pl.col("at")
     served = entries.filter(pl.col("prediction").is_not_null(), pl.col("fallback").is_null()).sort(order)
     # A label that comes twice counts once: the newest is right.
-    labels = entries.drop_nulls("label").sort("at", maintain_order=True).group_by("id", maintain_order=True)
-    return (
-        served["row"].struct.unnest(),
-        served.drop("row", "label", "fallback"),
-        labels.agg(pl.col("label").last(), came=pl.len()),
-    )
+    come = entries.drop_nulls("label").sort("at", maintain_order=True).group_by("id", maintain_order=True)
+    labels = come.agg(pl.col("label").last(), came=pl.len())
+    return served["row"].struct.unnest(), served.drop("row", "label", "fallback"), labels
 
 
 def judge(profile: drift.Profile, found: dict[str, np.ndarray], when: np.ndarray, watch: config.Watch) -> Verdict:
@@ -144,9 +139,8 @@ def utilisation(at: pl.Series) -> float | None:
 
 def _metrics(verdict: Verdict) -> str:
     alarmed, judged = {alarm["column"] for alarm in verdict["alarms"]}, verdict["windows"]
-    found = {
-        f"drift_alarm{_label(name)}": int(name in alarmed) for name in (judged[-1]["over_threshold"] if judged else {})
-    }
+    columns = judged[-1]["over_threshold"] if judged else {}
+    found = {f"drift_alarm{_label(name)}": int(name in alarmed) for name in columns}
     found |= {f"missing_excess{_label(name)}": excess for name, excess in verdict["missing_excess"].items()}
     found |= {name: verdict[name] for name in ALWAYS}
     found |= {"utilisation": used} if (used := verdict["utilisation"]) is not None else {}
@@ -173,8 +167,4 @@ def _draw(found: dict[str, np.ndarray], number: np.ndarray, params: config.Param
 
 
 def _known(values: pl.Series) -> bool:
-    return (
-        values.fill_nan(None).null_count() < len(values)
-        if values.dtype.is_float()
-        else values.null_count() < len(values)
-    )
+    return len((values.fill_nan(None) if values.dtype.is_float() else values).drop_nulls()) > 0

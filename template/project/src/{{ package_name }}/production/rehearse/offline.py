@@ -78,7 +78,7 @@ def unit_error(root: Path) -> str:
         raise DoesNotApply("no column is a number")
     _, column = max(known)
     _change(root / RAW, column, pl.col(column) * 1000)
-    return f"{column}|max"
+    return f"{column}|m"  # min or max
 
 
 def retyped_column(root: Path) -> str:
