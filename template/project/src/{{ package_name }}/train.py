@@ -15,22 +15,25 @@ Params = dict[str, float | int | str]
 
 
 class Model:
-    """A LightGBM booster, and its C call for one row: the same bits, without 15 microseconds of Python."""
+    """A LightGBM booster, and its C call for one row, in one thread: the same bits with 20 microseconds less."""
 
     def __init__(self, text: str) -> None:
         self.booster = lgb.Booster(model_str=text)
-        self._settings, self._width = ctypes.c_void_p(), self.booster.num_model_per_iteration()
+        self._in, self._out = np.empty(self.booster.num_feature()), np.empty(self.booster.num_model_per_iteration())
+        settings, length = ctypes.c_void_p(), ctypes.c_int64()
+        at, found = ctypes.c_void_p(self._in.ctypes.data), ctypes.c_void_p(self._out.ctypes.data)
+        self._words = (settings, at, ctypes.byref(length), found)
         kind, first_round, last_round, float64 = 0, 0, -1, 1
-        columns, to = ctypes.c_int32(self.booster.num_feature()), ctypes.byref(self._settings)
+        columns, to = ctypes.c_int32(len(self._in)), ctypes.byref(settings)
         how = (kind, first_round, last_round, float64, columns, b"num_threads=1", to)
         _safe_call(_LIB.LGBM_BoosterPredictForMatSingleRowFastInit(self.booster._handle, *how))
 
     def one(self, x: np.ndarray) -> np.ndarray:
-        """Return the prediction of one row, float64 (1, features) without gaps in memory."""
-        found, length = np.empty(self._width), ctypes.byref(ctypes.c_int64())
-        at, to = ctypes.c_void_p(x.ctypes.data), ctypes.c_void_p(found.ctypes.data)
-        _safe_call(_LIB.LGBM_BoosterPredictForMatSingleRowFast(self._settings, at, length, to))
-        return found if self._width == 1 else found.reshape(1, -1)
+        """Return the prediction of one row, float64 (1, features)."""
+        self._in[:] = x[0]
+        _safe_call(_LIB.LGBM_BoosterPredictForMatSingleRowFast(*self._words))
+        found = self._out.copy()
+        return found if len(found) == 1 else found.reshape(1, -1)
 
 
 def train(x: np.ndarray, y: np.ndarray, levels: Levels, params: Params, progress: Callable[[int, int], None]) -> str:

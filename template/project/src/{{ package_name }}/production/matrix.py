@@ -47,6 +47,10 @@ def codes(levels: Mapping[str, Sequence[str]]) -> Codes:
 
 def encode(features: Columns, codes: Codes) -> np.ndarray:
     """Return float64 (rows, features) in the order of `codes`; an unknown level becomes NaN."""
+    if len(features[next(iter(codes))]) == 1:  # in one step: for one row, twenty assignments cost as much as the model
+        each = [(features[name], known) for name, known in codes.items()]
+        row = [known.get(a.item(), np.nan) if a.dtype == object else a.item() for a, known in each]
+        return np.array([row], np.float64)
     encoded = np.empty((len(features[next(iter(codes))]), len(codes)))
     for place, (name, known) in enumerate(codes.items()):
         array = features[name]

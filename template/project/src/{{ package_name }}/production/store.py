@@ -1,7 +1,7 @@
 """The past as it was known at the moment of prediction, online: outcomes by key, looked up in one SQLite file."""
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,20 +34,21 @@ class Store:
             # It is replaced, never changed: without locks no reader waits for a writer.
             where = f"{self._path.resolve().as_uri()}?mode=ro&immutable=1"
             self._db = sqlite3.connect(where, uri=True, check_same_thread=False)
-            self._series = dict(self._db.execute("select name, number from series").fetchall())
+            series = dict(self._db.execute("select name, number from series").fetchall())
+            history = self._contract.history
+            if unheard_of := {past.series for past in history.values()} - set(series):
+                raise sqlite3.DatabaseError(f"it holds no {unheard_of.pop()}: it was built for another contract")
+            self._asked = [(name, series[past.series], past.by, past.last) for name, past in history.items()]
             self._seen = (stat.st_ino, stat.st_mtime_ns)
-        if unheard_of := {past.series for past in self._contract.history.values()} - set(self._series):
-            raise sqlite3.DatabaseError(f"{self._path} holds no {unheard_of.pop()}: it was built for another contract")
-        found, clock = dict[str, list[float]](), self._contract.clock
-        when = moments([row[clock] for row in rows], self._contract).tolist()
-        for name, past in self._contract.history.items():
-            series, found[name] = self._series[past.series], [np.nan] * len(rows)
-            for place, (row, moment) in enumerate(zip(rows, when, strict=True)):
-                key = [row[part] for part in past.by]
-                if None not in key:
-                    asked = (series, BETWEEN.join(map(str, key)), moment, past.last)
-                    found[name][place] = _mean(self._db.execute(LAST, asked))
-        return [row | {name: found[name][place] for name in found} for place, row in enumerate(rows)]
+        when, found = moments([row[self._contract.clock] for row in rows], self._contract).tolist(), []
+        for row, moment in zip(rows, when, strict=True):
+            past = {}
+            for name, series, by, last in self._asked:
+                key = [row[part] for part in by]
+                asked = (series, BETWEEN.join(map(str, key)), moment, last)
+                past[name] = np.nan if None in key else _mean(self._db.execute(LAST, asked).fetchall())
+            found.append(row | past)
+        return found
 
 
 def moments(times: Sequence[Any] | np.ndarray, contract: config.Contract) -> np.ndarray:
@@ -55,12 +56,12 @@ def moments(times: Sequence[Any] | np.ndarray, contract: config.Contract) -> np.
     return np.array(times, "datetime64[us]").astype(np.int64) - round(contract.lead_minutes * 60e6)
 
 
-def _mean(recent: Iterable[tuple[float]]) -> float:
+def _mean(recent: list[tuple[float]]) -> float:
     """Return what `mean` returns for one row, in the same order; for one row, arrays cost ten times as much."""
-    total, count = 0.0, 0
+    total = 0.0
     for (value,) in recent:
-        total, count = total + value, count + 1
-    return total / count if count else np.nan
+        total += value
+    return total / len(recent) if recent else np.nan
 
 
 def mean(recent: np.ndarray) -> np.ndarray:
