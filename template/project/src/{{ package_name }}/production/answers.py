@@ -74,7 +74,7 @@ class Answers:
         """Decode each row of a list, or its error; refuse a body that is no list of rows."""
         try:
             parts = self.input.parts(body)
-        except msgspec.ValidationError:
+        except WRONG:
             raise Refused(422, str(whole)) from None
         found: list[Any] = []
         for part in parts:

@@ -26,11 +26,11 @@ def capacity() -> None:
         raise config.Problem("capacity: the stack does not run; `make up` starts it")
     PAYLOADS.unlink(missing_ok=True)  # another release may have left it; ours answers its own golden rows
     url = f"http://127.0.0.1:{stack.port(slot)}/predict"  # past the proxy, which admits what was planned
-    seen: list[float] = []  # the p99 of each rate that was kept
+    seen, asked = list[float](), list[int]()  # the p99 of each rate that was kept; requests of each window
     workers = [psutil.Process(worker) for worker in stack.workers(slot)]
 
-    def kept(rate: float) -> dict[str, Any]:
-        """Offer a rate; return the metrics if all promises were kept."""
+    def kept(rate: float) -> bool:
+        """Offer a rate; return whether all promises were kept."""
         metrics = run(rate / slo.peak_rps, WINDOW, URL=url, VUS=str(math.ceil(20 + 2 * rate * slo.latency_s)))
         p99 = metrics["http_req_duration{status:200}"]["p(99)"]
         share = max(metrics[name]["value"] for name in ("failed", "shed"))
@@ -38,17 +38,18 @@ def capacity() -> None:
         good &= share <= 1 - slo.objectives.availability_percent.target / 100
         said = f"p99 {p99:.1f} ms, {share:.2%} not answered"
         print(f"capacity: {rate:6.0f} a second: {said}: {'kept' if good else 'broken'}", flush=True)
+        asked.append(metrics["http_reqs"]["count"])
         if good:
             seen.append(p99)
-        return metrics if good else {}
+        return bool(good)
 
     before = _cpu_s(workers)
-    if not (first := kept(low := max(1.0, slo.peak_rps / 4))):
+    if not kept(low := max(1.0, slo.peak_rps / 4)):
         raise config.Problem(
             "capacity: a quarter of the peak breaks the promise; make the model cheaper or promise less"
         )
-    cpu_ms = 1000 * (_cpu_s(workers) - before) / first["http_reqs"]["count"]
-    highest = _highest(lambda rate: bool(kept(rate)), low)
+    highest = _highest(kept, low)
+    cpu_ms = 1000 * (_cpu_s(workers) - before) / sum(asked)
     found = {
         "generated": "by `make capacity`",
         "highest_rps": math.floor(highest),

@@ -128,9 +128,7 @@ def measure(slot: str) -> dict[str, float]:
     samples = SAMPLE.findall(_get(slot, "/metrics").decode())
 
     def count(metric: str, *wanted: str) -> float:
-        return sum(
-            float(value) for name, labels, value in samples if name == metric and all(each in labels for each in wanted)
-        )
+        return sum(float(n) for name, labels, n in samples if name == metric and all(w in labels for w in wanted))
 
     requests = count("service_requests_total", 'route="predict"')
     errors = count("service_requests_total", 'route="predict"', 'code="5') + count("service_fallback_total")
