@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from .. import train as yours_train
-from . import config, matrix, metrics, releases, score
+from . import config, lean, matrix, metrics, releases, score
 from .stages import HISTORY, LEVELS, MODEL, REPORT, VALID, labelled, load_features, read_json, write_json
 
 Report = dict[str, Any]
@@ -68,8 +67,9 @@ def by_month() -> list[dict[str, Any]]:
 
 
 def _model(found: matrix.Columns) -> np.ndarray:
-    model = yours_train.load(MODEL.read_text(encoding="utf-8"))
-    return yours_train.predict(model, matrix.encode(found, matrix.codes(read_json(LEVELS))))
+    yours = lean.train_code()
+    model = yours.load(MODEL.read_text(encoding="utf-8"))
+    return np.asarray(yours.predict(model, matrix.encode(found, matrix.codes(read_json(LEVELS)))))
 
 
 def _champion(rows: pl.DataFrame) -> dict[str, np.ndarray]:

@@ -24,6 +24,7 @@ SERVING = [
     "config",
     "front",
     "inputs",
+    "lean",
     "matrix",
     "predictions",
     "releases",

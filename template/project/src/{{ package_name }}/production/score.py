@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import features as yours_features
-from .. import train as yours_train
-from . import config, matrix
+from . import config, lean, matrix
 from .store import Store
 
 
@@ -23,7 +22,8 @@ class Engine:
         self.codes = matrix.codes(self.levels)
         self.prior = json.loads((root / "model/profile.json").read_text(encoding="utf-8"))["prior"]
         self.store = Store(Path(os.environ.get("HISTORY", "data/history.sqlite")), self.contract)
-        self.model = yours_train.load((root / "model/model.txt").read_text(encoding="utf-8"))
+        self.yours = lean.train_code()
+        self.model = self.yours.load((root / "model/model.txt").read_text(encoding="utf-8"))
 
     def encode(self, rows: list[dict[str, Any]]) -> np.ndarray:
         """Return the model's matrix of rows with their history, float64 (rows, features)."""
@@ -32,7 +32,7 @@ class Engine:
 
     def predict(self, rows: list[dict[str, Any]]) -> np.ndarray:
         """Return the model's predictions, float64: (rows,), or (rows, classes)."""
-        return yours_train.predict(self.model, self.encode(rows))
+        return np.asarray(self.yours.predict(self.model, self.encode(rows)))
 
     def answers(self, predictions: list[Any]) -> list[dict[str, Any]]:
         """Return what the service says of each prediction: a value, an alarm where it pays, or the likeliest class."""
@@ -46,7 +46,7 @@ class Engine:
     def explain(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Return, by feature (multiclass: by class and feature), the contributions to the raw score, and its `base`."""
         names = [*self.levels, "base"]
-        found = yours_train.explain(self.model, self.encode(rows)).reshape(len(rows), -1, len(names)).tolist()
+        found = self.yours.explain(self.model, self.encode(rows)).reshape(len(rows), -1, len(names)).tolist()
         each = [[dict(zip(names, part, strict=True)) for part in row] for row in found]
         several = self.contract.task == "multiclass"
         return [dict(zip(self.contract.classes, row, strict=True)) if several else row[0] for row in each]

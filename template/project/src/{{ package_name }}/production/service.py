@@ -3,11 +3,7 @@
 Runs inside a release (a Bento): model, contract and promises lie beside the code.
 """
 
-import contextlib
 import gc
-import importlib
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,28 +14,7 @@ from .answers import Answers
 from .front import Front, Routes
 
 ROOT, PACKAGE = Path(__file__).parents[2], Path(__file__).parents[1].name
-# LightGBM imports these where it finds them, for seconds: a development environment has them, the image has not.
-HEAVY = {
-    "pandas": "pandas",
-    "sklearn": "scikit-learn",
-    "matplotlib": "matplotlib",
-    "dask": "dask",
-    "pyarrow": "pyarrow",
-}
 FRONT = Front()
-
-
-@contextlib.contextmanager
-def _hidden(names: list[str]) -> Iterator[None]:
-    """Let no import find these modules, if there is no such module yet; later ones do."""
-    hidden = [name for name in names if name not in sys.modules]
-    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
-    try:
-        with contextlib.suppress(ImportError):  # the model is another's
-            yield
-    finally:
-        for name in hidden:
-            del sys.modules[name]
 
 
 class Fronted(bentoml.Service):
@@ -60,9 +35,6 @@ class Fronted(bentoml.Service):
 )
 class Service:
     def __init__(self) -> None:
-        needed = (ROOT / "requirements-serve.txt").read_text(encoding="utf-8").lower()
-        with _hidden([name for name, package in HEAVY.items() if package not in needed]):
-            importlib.import_module("lightgbm")
         self.answers = ask = Answers(ROOT)
         promise = config.slo(ROOT).latency_s
         # Floats, and the promise itself among them: otherwise the share of slow answers is a guess.

@@ -9,8 +9,7 @@ import numpy as np
 import polars as pl
 
 from .. import features as yours_features
-from .. import train as yours_train
-from . import config, drift, history, matrix
+from . import config, drift, history, lean, matrix
 
 RAW, VALID, FEATURES = (Path(f"data/{name}.parquet") for name in ("raw", "valid", "features"))
 HISTORY, REPORT = Path("data/history.sqlite"), Path("reports/evaluate.json")
@@ -48,13 +47,14 @@ def train() -> None:
     levels = {name: matrix.levels(array[past]) for name, array in found.items()}
     x = matrix.encode(found, matrix.codes(levels))
     settings = {"objective": contract.task, "num_class": contract.several or 1, "seed": params.seed} | params.train
-    text = yours_train.train(x[past], y[past], levels, settings, _progress)
+    yours = lean.train_code()
+    text = yours.train(x[past], y[past], levels, settings, _progress)
     MODEL.parent.mkdir(exist_ok=True)
     MODEL.write_text(text, encoding="utf-8", newline="\n")
     write_json(LEVELS, levels)
     known = when < np.datetime64(params.split.evaluate_until)
     seen = {name: array[known] for name, array in found.items()}
-    seen["prediction"] = matrix.outcome(yours_train.predict(yours_train.load(text), x[known]), contract)
+    seen["prediction"] = matrix.outcome(yours.predict(yours.load(text), x[known]), contract)
     profile = drift.learn(seen, windows(when[known], params.watch.window_days), params.watch)
     # What is answered when the model cannot: the mean, or the share of each class.
     prior = [float((y[past] == code).mean()) for code in range(contract.several)] or float(y[past].mean())
