@@ -142,6 +142,8 @@ def test_the_proposal_is_in_the_json_and_the_answers_are_recorded(
     assert found["proposal"]["time"] == "when"
     assert set(found["proposal"]["columns"]) == {"a", "b", "c"}
     assert found["answers"]["id_column"] == "key"
+    assert found["answers"]["project_name"] == "in-model"
+    assert found["answers"]["purpose"] == "Predict y from in.csv"
     contract = yaml.safe_load((tmp_path / "demo/contract.yaml").read_text())
     assert contract["columns"] == found["proposal"]["columns"]
     assert found["proposal"]["split"]["train_until"] in (tmp_path / "demo/params.yaml").read_text()

@@ -1,6 +1,7 @@
 """The user's own rows: where they lie, what they are called, and how they come into a project."""
 
 import os
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,6 +47,16 @@ class Data:
             "target_column": self.target,
             "time_column": self.time,
             "id_column": self.key,
+        }
+
+    def suggestions(self) -> dict[str, str]:
+        """Return defaults that suit these rows; those of the interview speak of flights."""
+        name = re.sub(r"[^a-z0-9]+", "-", self.source.stem.lower()).lstrip("-0123456789")[:24]
+        target = " ".join(self.target.split())[:80]
+        return {
+            "project_name": f"{name.rstrip('-') or 'my'}-model",
+            "purpose": f"Predict {target} from {self.source.name[:80] or 'the rows'}",
+            "business_metric": "points",
         }
 
     def megabytes(self) -> float:

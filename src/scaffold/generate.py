@@ -61,6 +61,7 @@ def draft(
     """
     if before is None:
         interview: dict[str, Any] = {"data": {**given.values, **JUDGED}, "defaults": not ask}
+        interview |= {"user_defaults": data.suggestions()} if data else {}
     else:
         interview = {"data": JUDGED, "user_defaults": before.answers, "defaults": True}
     with _worker(template, folder, interview) as (worker, notes):
