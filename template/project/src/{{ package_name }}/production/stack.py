@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -21,6 +22,7 @@ from . import config, releases
 CONF, SUPERVISOR, PROXY = map(Path, ("ops/derived/supervisord.conf", "run/supervisor.sock", "run/haproxy.sock"))
 # What answers when a part is ready. A slot opens its port before its model is loaded: ask /readyz.
 READY = {"blue": "/readyz", "green": "/readyz", "proxy": "/livez", "prometheus": "/-/ready"}
+WHY = re.compile(r"[\w.]+(Error|Problem|Exception): ")  # the last line of a traceback
 READY |= {"alertmanager": "/-/ready", "monitor": "/metrics"}
 
 
@@ -139,8 +141,9 @@ def wait_ready(name: str, seconds: float = 60) -> None:
     deadline, log = time.time() + seconds, Path(f"run/logs/{name}.log")
     while not is_ready(name):
         if time.time() > deadline or _ask("getProcessInfo", name)["statename"] in ("FATAL", "EXITED"):
-            said = log.read_text(errors="replace").strip() or "it said nothing"
-            raise config.Problem(f"up: {name} does not get ready: {said.splitlines()[-1]} ({log})")
+            said = log.read_text(errors="replace").strip().splitlines() or ["it said nothing"]
+            why = next((line for line in reversed(said) if WHY.match(line)), said[-1])
+            raise config.Problem(f"up: {name} does not get ready: {why} ({log})")
         time.sleep(0.1)
 
 
