@@ -8,8 +8,7 @@ from pathlib import Path
 from types import ModuleType
 
 # Module: package. A development environment has these, the serving image has not.
-HEAVY = {"pandas": "pandas", "sklearn": "scikit-learn", "matplotlib": "matplotlib", "dask": "dask"}
-HEAVY["pyarrow"] = "pyarrow"
+HEAVY = {name: name for name in ("pandas", "matplotlib", "dask", "pyarrow")} | {"sklearn": "scikit-learn"}
 
 
 @functools.cache

@@ -141,9 +141,9 @@ def wait_ready(name: str, seconds: float = 60) -> None:
     deadline, log = time.time() + seconds, Path(f"run/logs/{name}.log")
     while not is_ready(name):
         if time.time() > deadline or _ask("getProcessInfo", name)["statename"] in ("FATAL", "EXITED"):
-            said = log.read_text(errors="replace").strip().splitlines() or ["it said nothing"]
-            why = next((line for line in reversed(said) if WHY.match(line)), said[-1])
-            raise config.Problem(f"up: {name} does not get ready: {why} ({log})")
+            said = ["it said nothing", *log.read_text(errors="replace").strip().splitlines()]
+            said = [line for line in said if WHY.match(line)] or said
+            raise config.Problem(f"up: {name} does not get ready: {said[-1]} ({log})")
         time.sleep(0.1)
 
 

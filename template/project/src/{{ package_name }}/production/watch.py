@@ -20,8 +20,7 @@ Verdict = dict[str, Any]
 def watch(report: bool = False) -> Verdict:
     """Write reports/watch.json and run/watch.prom; with `report`, an Evidently page as well."""
     contract, params = config.contract(), config.params()
-    days = promises.follow(promises.inputs())["log_days"]
-    if gone := segments.retire(days):
+    if gone := segments.retire(days := promises.follow(promises.inputs())["log_days"]):
         print(f"watch: {gone} files of predictions older than {days:g} days are deleted; see ops/derived/capacity.md")
     rows, said, labels = read_log(contract)
     if rows.is_empty():
