@@ -52,7 +52,7 @@ class Answers:
         self.predictions = counter("predictions", "Rows answered")
         self.missing = counter("history_missing", "Rows answered without their history")
         self.failed = counter("rows_failed", "Rows without an answer beside good ones")
-        self.fallbacks = counter("fallback", "Rows that the model could not answer")
+        self.fallbacks = counter("fallback", "Requests with rows that the model could not answer")
         dropped = counter("log_dropped", "Rows that the log lost")
         self.log = PredictionLog(Path(os.environ.get("RUN_DIR", "run")), dropped.inc)
 
@@ -125,7 +125,7 @@ class Answers:
         decoded, many = self.decode(body)
         rows, note = self.recall([row for row in decoded if not isinstance(row, str)])
         said = iter(zip(rows, self.ask(rows), strict=True))
-        answers, lines, at, fallbacks = [], [], round(time.time(), 3), 0
+        answers, lines, at, fallbacks = [], [], round(time.time(), 3), False
         for number, row in enumerate(decoded):
             if isinstance(row, str):
                 answers.append({"error": row})
@@ -133,7 +133,7 @@ class Answers:
             asked, p = next(said)
             flag = {} if p is not None else {"fallback": True}
             if flag:
-                fallbacks, p = fallbacks + 1, self.prior
+                fallbacks, p = True, self.prior
             if p is None:
                 answers.append({"error": "the model cannot answer this row; ask again later"})
                 continue
@@ -143,7 +143,7 @@ class Answers:
         self.log.put(lines)
         self.predictions.inc(len(lines))
         if fallbacks:
-            self.fallbacks.inc(fallbacks)
+            self.fallbacks.inc()  # requests, as errors are: canaries compare them
         if not lines:
             raise Refused(503, "the model cannot answer; ask again later")
         if len(lines) < len(decoded):

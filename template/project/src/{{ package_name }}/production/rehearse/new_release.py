@@ -86,14 +86,14 @@ def rollback_twice(traffic: Traffic, broken: bool) -> Alarm | None:
 
 def slow_release(traffic: Traffic, broken: bool) -> Alarm | None:
     seconds = config.slo().objectives.latency_p99_ms.target / 1000 * 1.5
-    return _candidate(broken, f"{LIVE} and time.sleep({seconds})", "slow answers")
+    return _candidate(broken, f"{LIVE} and time.sleep({seconds})", "slow answers", "fallbacks")
 
 
 def failing_release(traffic: Traffic, broken: bool) -> Alarm | None:
     return _candidate(broken, f"assert not ({LIVE} and random.random() < 0.2), 'a bug'", "errors")
 
 
-def _candidate(broken: bool, bug: str, expected: str) -> Alarm | None:
+def _candidate(broken: bool, bug: str, *expected: str) -> Alarm | None:
     """Package a copy of the repo with a bug in features.py, and let the promotion find it."""
     if not broken:  # a good candidate goes all the way: the promotion that rollback-twice undoes
         return _promote_good()
@@ -103,7 +103,11 @@ def _candidate(broken: bool, bug: str, expected: str) -> Alarm | None:
         return None
     event = releases.ledger()[-1]
     moved = f"traffic was back in {event['seconds'] * 1000:.0f} ms; {releases.stable()} serves"
-    return Alarm(event["reason"], time.time() - start, moved) if expected in event["reason"] else None
+    return (
+        Alarm(event["reason"], time.time() - start, moved)
+        if any(each in event["reason"] for each in expected)
+        else None
+    )
 
 
 def _promote_good() -> Alarm | None:
