@@ -40,8 +40,7 @@ def watch(report: bool = False) -> Verdict:
     verdict |= {
         "cost_usd_per_1000": _cost(said["at"]),
         "utilisation": utilisation(said["at"]),
-        # Labels for which no prediction is in the log, and labels that came again.
-        "labels_unknown": labels.join(said, on="id", how="anti").height,
+        "labels_unknown": labels.join(said, on="id", how="anti").height,  # no prediction of that id is in the log
         "labels_repeated": int((labels["came"] - 1).sum()),
         "quality": quality(said, p, labels, when, contract, params.seed),
     }

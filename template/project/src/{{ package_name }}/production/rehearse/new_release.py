@@ -85,8 +85,8 @@ def rollback_twice(traffic: Traffic, broken: bool) -> Alarm | None:
 
 
 def slow_release(traffic: Traffic, broken: bool) -> Alarm | None:
-    seconds = config.slo().objectives.latency_p99_ms.target / 1000 * 1.5
-    return _candidate(broken, f"{LIVE} and time.sleep({seconds})", "slow answers", "fallbacks")
+    bug = f"{LIVE} and time.sleep({1.5 * config.slo().latency_s})"
+    return _candidate(broken, bug, "slow answers", "fallbacks")
 
 
 def failing_release(traffic: Traffic, broken: bool) -> Alarm | None:
@@ -103,11 +103,8 @@ def _candidate(broken: bool, bug: str, *expected: str) -> Alarm | None:
         return None
     event = releases.ledger()[-1]
     moved = f"traffic was back in {event['seconds'] * 1000:.0f} ms; {releases.stable()} serves"
-    return (
-        Alarm(event["reason"], time.time() - start, moved)
-        if any(each in event["reason"] for each in expected)
-        else None
-    )
+    found = any(each in event["reason"] for each in expected)
+    return Alarm(event["reason"], time.time() - start, moved) if found else None
 
 
 def _promote_good() -> Alarm | None:
