@@ -118,6 +118,11 @@ def alerts(since: float, name: str = "", severity: str = "") -> list[str]:
     return [f"{a['owner']} ({a['alertname']}, {a['runbook']})" for a in found]
 
 
+def too_early(name: str) -> Alarm | None:
+    """Return the alarm if an alert came although nothing was broken yet."""
+    return Alarm(told[0]) if (told := alerts(0, name)) else None
+
+
 def post(body: Any, path: str = "/predict") -> tuple[int, str]:
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     with contextlib.closing(http.client.HTTPConnection("127.0.0.1", stack.port("proxy"), timeout=10)) as connection:

@@ -18,7 +18,7 @@ import psutil
 
 from .. import capacity, config, releases, stack, watch
 from ..stages import HISTORY, VALID, read_json
-from .lab import Alarm, DoesNotApply, alerts, misfit, post, set_param, wait_for
+from .lab import Alarm, DoesNotApply, alerts, misfit, post, set_param, too_early, wait_for
 from .traffic import SIZES, Traffic
 
 PLANTED = f"planted-{secrets.token_hex(8)}"  # a secret; as a value in a request, a personal datum
@@ -128,8 +128,7 @@ def dependency_down(traffic: Traffic, broken: bool) -> Alarm | None:
     if not config.contract().history:
         raise DoesNotApply("the service asks nothing but its model: contract.yaml has no history")
     if not broken:
-        early = alerts(0, "HistoryMissing")
-        return Alarm(early[0]) if early else None
+        return too_early("HistoryMissing")
     row = read_json(releases.source(str(releases.stable())) / "model/golden.json")["rows"][0]
     store = HISTORY.resolve()
     HISTORY.unlink()  # a link of the bench
@@ -149,8 +148,7 @@ def log_disk_full(traffic: Traffic, broken: bool) -> Alarm | None:
     """Let no worker write to a file any more."""
     start = time.time()
     if not broken:
-        early = alerts(0, "PredictionLogDropping")
-        return Alarm(early[0]) if early else None
+        return too_early("PredictionLogDropping")
     limits = {p: p.rlimit(psutil.RLIMIT_FSIZE) for p in map(psutil.Process, stack.workers(stack.serving_slot()))}
     for process, (_, hard) in limits.items():
         process.rlimit(psutil.RLIMIT_FSIZE, (0, hard))
@@ -208,8 +206,7 @@ def late_data(traffic: Traffic, broken: bool) -> Alarm | None:
     if not config.contract().time:
         raise DoesNotApply("rows without a time are as new as their request")
     if not broken:
-        early = alerts(0, "DataStale")
-        return Alarm(early[0]) if early else None
+        return too_early("DataStale")
     set_param("clock", "wall")
     watch.watch()
     told = wait_for(lambda: alerts(start, "DataStale"), 30)
