@@ -7,7 +7,7 @@ import sys
 from .config import Problem
 
 ALONE = ["contract", "ingest", "validate", "evaluate", "package", "plan", "monitor"]
-ALONE += ["budget", "capacity", "watch", "score", "replay", "gc"]
+ALONE += ["budget", "capacity", "watch", "certify", "score", "replay", "gc"]
 # The module of each verb: it is imported when called, so that `plan` runs where little is installed.
 VERBS = {verb: verb for verb in ALONE} | {
     **dict.fromkeys(("featurize", "train"), "stages"),

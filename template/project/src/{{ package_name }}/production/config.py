@@ -115,6 +115,14 @@ class Objectives(Strict):
     cost_usd_per_1000: Objective[Positive]
 
 
+class Drift(Strict):
+    """What the owner of the model wants to hear of, and how often in vain."""
+
+    false_alarms_per_quarter: Positive
+    shift_percent: Annotated[float, Field(ge=1, le=90)]
+    within_days: Positive
+
+
 class Business(Strict):
     metric: str
     right: Positive
@@ -128,6 +136,7 @@ class Slo(Strict):
     peak_rps: Positive
     owners: dict[Role, str]
     objectives: Objectives
+    drift: Drift
     business: Business
     fallback: Literal["baseline", "refuse"] = "baseline"  # when the model cannot answer
 
@@ -151,11 +160,15 @@ class Gates(Strict):
     labels_auc_drop: Share
 
 
-class Watch(Strict):
+class Watch(Strict, extra="ignore"):
+    """How drift is looked for, as it follows from the promises: ops/derived/watch.json."""
+
     window_days: Positive
-    window_rows: Annotated[int, Field(ge=100)]
-    confirm_windows: Annotated[int, Field(ge=1)]
-    min_distance: Share
+    window_rows: int
+    confirm_windows: int
+    false_alarms_per_window: Positive
+    shift: Share
+    least_shift: Share
 
 
 class Ports(Strict):
@@ -180,7 +193,6 @@ class Params(Strict):
     split: Split
     train: dict[str, float | int | str]
     gates: Gates
-    watch: Watch
     ports: Ports
 
 
@@ -228,6 +240,10 @@ def params(root: Path = Path()) -> Params:
     if re.search("//[^#]*:[^#]*@|password=", found.source):
         raise Problem("params.yaml: source holds a password; take it out: credentials come from the environment")
     return found
+
+
+def watch() -> Watch:
+    return load(Path("ops/derived/watch.json"), Watch)
 
 
 def load(path: Path, kind: type[Model]) -> Model:

@@ -1,5 +1,7 @@
 """Propose contract.yaml, the split and the windows of drift from the data itself: `make contract`."""
 
+import contextlib
+import io
 import json
 import re
 from dataclasses import asdict
@@ -10,7 +12,7 @@ import polars as pl
 import yaml
 
 from .. import ingest as yours
-from . import config, infer
+from . import config, infer, plan
 
 HEAD = """\
 # What the data must look like. One file, read by ingest, validate, train, service and watch.
@@ -31,11 +33,14 @@ def contract(json: bool = False) -> None:
             f"contract: {params.source} cannot be read ({reason}); see source in params.yaml"
         ) from None
     Path("contract.yaml").write_text(text(found, old), encoding="utf-8")
-    settings = Path("params.yaml").read_text(encoding="utf-8")
-    for key, value in {**found.split, **found.watch, **found.train}.items():
-        shown = f'"{value}"' if isinstance(value, str) else f"{value:g}"
-        settings = re.sub(rf"(?m)^  {key}: (\"[^\"]*\"|[^ #\n]*)", f"  {key}: {shown}", settings, count=1)
-    Path("params.yaml").write_text(settings, encoding="utf-8")
+    for name, values in (("params.yaml", {**found.split, **found.train}), ("slo.yaml", found.drift)):
+        settings = Path(name).read_text(encoding="utf-8")
+        for key, value in values.items():
+            shown = f'"{value}"' if isinstance(value, str) else f"{value:g}"
+            settings = re.sub(rf"(?m)^  {key}: (\"[^\"]*\"|[^ #\n]*)", f"  {key}: {shown}", settings, count=1)
+        Path(name).write_text(settings, encoding="utf-8")
+    with contextlib.redirect_stdout(io.StringIO()):
+        plan.plan()
     print(told(found, json))
 
 

@@ -1,45 +1,69 @@
 """How far a window of rows lies from what the model was trained on, and how far is too far.
 
-Real rows are not independent: textbook tests alarm in every quiet week. So the thresholds are learnt
-from the past itself: how far did each past window lie from all the others?
+Real rows are not independent: textbook tests alarm in every quiet week. So each column's test is calibrated on the
+past itself: how far did each past window lie from all the others?
 """
 
+import itertools
 from typing import Any
 
 import numpy as np
+from scipy.stats import t
 
 from . import config, matrix
 
 Profile = dict[str, dict[str, Any]]
+PREDICTION, ERROR = "its prediction", "its error"  # watched like columns
 
 
-def learn(features: matrix.Columns, window: np.ndarray, watch: config.Watch) -> Profile:
-    """Return bins, shares and threshold per column; `window` numbers each row's past window.
+def learn(features: matrix.Columns, windows: list[np.ndarray], watch: config.Watch, columns: int) -> Profile:
+    """Return bins, shares and threshold per feature; `windows` holds the rows of each past one, and `columns` says
+    how many share the false alarms.
 
-    Past windows are thinned as live ones are: the distance of two samples depends on their size.
-    Threshold: mean + 3 standard deviations of the distances between one past window and the rest,
-    at least watch.min_distance; + 10 where there are four windows or fewer (Student's t for as rare an event).
+    Past windows are thinned as live ones are: the distance of two samples depends on their size. The threshold is
+    the upper end of the prediction interval (Student's t) of the distances between one past window and the rest, at
+    least watch.least_shift: below it nobody would care.
     """
-    groups = [thin(np.flatnonzero(window == w), watch.window_rows) for w in np.unique(window)]
-    groups = [group for group in groups if len(group) >= watch.window_rows // 2]
-    few = len(groups) < 5
+    groups = [thin(rows, watch.window_rows) for rows in windows if len(rows) >= watch.window_rows // 2]
     if len(groups) < 4:
-        groups = [thin(part, watch.window_rows) for part in np.array_split(np.arange(len(window)), 4)]
+        parts = np.array_split(np.arange(len(next(iter(features.values())))), 4)
+        groups = [thin(part, watch.window_rows) for part in parts]
+    # Windows in a row are alike: each confirmation counts half.
+    chance = min(0.5, (watch.false_alarms_per_window / columns) ** (2 / (watch.confirm_windows + 1)))
+    width = t.isf(chance, len(groups) - 1) * np.sqrt(1 + 1 / len(groups))
     profile: Profile = {}
     for name, array in features.items():
         bins = matrix.levels(array) or deciles(array)
-        shares = np.array([_shares(array[group], bins) for group in groups])
-        rest = (shares.sum(axis=0) - shares) / (len(groups) - 1)
-        distances = [_distance(a, b) for a, b in zip(shares, rest, strict=True)]
-        threshold = max(watch.min_distance, float(np.mean(distances) + (10 if few else 3) * np.std(distances, ddof=1)))
-        profile[name] = {"bins": bins, "shares": shares.mean(axis=0).tolist(), "threshold": threshold}
+        each = np.array([shares(array[group], bins) for group in groups])
+        rest = (each.sum(axis=0) - each) / (len(groups) - 1)
+        far = [distance(one, others, bins) for one, others in zip(each, rest, strict=True)]
+        threshold = max(watch.least_shift, float(np.mean(far) + width * np.std(far, ddof=1)))
+        profile[name] = {"bins": bins, "shares": each.mean(axis=0).tolist(), "threshold": threshold}
     return profile
 
 
-def compare(profile: Profile, features: matrix.Columns) -> dict[str, float]:
-    """Return each column's Jensen-Shannon distance (0 to 1) from the profile, over its threshold."""
-    far = {name: _distance(np.array(c["shares"]), _shares(features[name], c["bins"])) for name, c in profile.items()}
-    return {name: distance / profile[name]["threshold"] for name, distance in far.items()}
+def distance(p: np.ndarray, q: np.ndarray, bins: list[Any]) -> float:
+    """Return which share of the rows lies elsewhere, at least: by level the total variation; of numbers the largest gap
+    between the cumulative shares (Kolmogorov and Smirnov's), or between the missing.
+    """
+    if bins and isinstance(bins[0], str):
+        return float(np.abs(p - q).sum() / 2)
+    return float(max(np.abs(np.cumsum(p - q)[:-1]).max(), abs(p[-1] - q[-1])))
+
+
+def moved(column: dict[str, Any], now: np.ndarray) -> str:
+    """Say where more rows lie than did, of a column of the profile."""
+    bins, before = column["bins"], np.array(column["shares"])
+    most = int(np.argmax(now - before))
+    if bins and isinstance(bins[0], str):
+        place = [*(repr(level) for level in bins), "unknown levels", "missing"][most]
+    else:
+        inner = [
+            f"{a:.4g}" if b == np.nextafter(a, np.inf) else f"{a:.4g} to {b:.4g}" for a, b in itertools.pairwise(bins)
+        ]
+        ends = (f"below {bins[0]:.4g}", f"above {bins[-1]:.4g}") if bins else ("known", "known")
+        place = [ends[0], *inner, ends[1], "missing"][most]
+    return f"{place}: {before[most]:.0%} -> {now[most]:.0%}"
 
 
 def thin(rows: np.ndarray, most: int) -> np.ndarray:
@@ -48,9 +72,13 @@ def thin(rows: np.ndarray, most: int) -> np.ndarray:
 
 
 def deciles(array: np.ndarray) -> list[float]:
-    """Return the inner borders of ten bins of the known values."""
+    """Return the inner borders of ten bins of the known values; a value that fills a bin by itself has its own."""
     known = array[~np.isnan(array)]
-    return np.unique(np.quantile(known, np.linspace(0.1, 0.9, 9))).tolist() if len(known) else []
+    if not len(known):
+        return []
+    cuts, times = np.unique(np.quantile(known, np.linspace(0.1, 0.9, 9)), return_counts=True)
+    borders: list[float] = np.unique([*cuts, *np.nextafter(cuts[times > 1], np.inf)]).tolist()
+    return borders
 
 
 def assign(array: np.ndarray, bins: list[Any]) -> np.ndarray:
@@ -62,11 +90,6 @@ def assign(array: np.ndarray, bins: list[Any]) -> np.ndarray:
     return np.where(np.isnan(array), len(bins) + 1, index)
 
 
-def _shares(array: np.ndarray, bins: list[Any]) -> np.ndarray:
+def shares(array: np.ndarray, bins: list[Any]) -> np.ndarray:
+    """Return the share of the values in each bin."""
     return np.bincount(assign(array, bins), minlength=len(bins) + 2) / max(len(array), 1)
-
-
-def _distance(p: np.ndarray, q: np.ndarray) -> float:
-    middle = (p + q) / 2
-    parts = [(a[a > 0] * np.log2(a[a > 0] / middle[a > 0])).sum() for a in (p, q)]
-    return float(np.sqrt(max(sum(parts) / 2, 0.0)))

@@ -26,7 +26,7 @@ def evaluate() -> None:
     alone = {name: metrics.alone(array[past], y[past], array[now], contract.several) for name, array in found.items()}
     scores = {name: metrics.auc(metrics.questions(y_now, p)) for name, p in alone.items()}
     best = max(scores, key=lambda name: scores[name])
-    model = _model({name: array[now] for name, array in found.items()})
+    model = predict({name: array[now] for name, array in found.items()})
     predictions = {"baseline": alone[best], "model": model} | _champion(rows)
     intervals, leads = metrics.auc_intervals(y_now, list(predictions.values()), days, params.seed)
     report: Report = {"baseline_feature": best, "baseline_auc": scores[best], "rows": len(y_now)}
@@ -56,7 +56,7 @@ def by_month() -> list[dict[str, Any]]:
     past, months, rows = labelled(when < np.datetime64(split.train_until), y), when.astype("datetime64[M]"), []
     both = {
         "baseline": metrics.alone(found[best][past], y[past], found[best], config.contract().several),
-        "model": _model(found),
+        "model": predict(found),
     }
     for month in np.unique(months[when >= np.datetime64(split.evaluate_until)]):
         now = (months == month) & ~np.isnan(y)
@@ -66,7 +66,7 @@ def by_month() -> list[dict[str, Any]]:
     return rows
 
 
-def _model(found: matrix.Columns) -> np.ndarray:
+def predict(found: matrix.Columns) -> np.ndarray:
     yours = lean.train_code()
     model = yours.load(MODEL.read_text(encoding="utf-8"))
     return np.asarray(yours.predict(model, matrix.encode(found, matrix.codes(read_json(LEVELS)))))

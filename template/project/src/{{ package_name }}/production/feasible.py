@@ -67,6 +67,14 @@ def limits(facts: Facts) -> list[Limit]:
             called("budget_s", facts["slo"]["window_days"] * 86400 * budget),
         ),
     ]
+    watch = facts["watch"]
+    checks.append(
+        (
+            "a drift window has too few rows to find the shift, at a quiet time",
+            watch["window_rows"],
+            called("quiet_rows", peak / given["patience"] * watch["window_days"] * 86400),
+        )
+    )
     for name, burn in facts["burns"].items():
         for alert, minutes, share in (("Fast", 5, 1), ("Slow", 360, burn["ticket_share"])):
             most = called(f"bad_requests_in_{minutes}_minutes", peak * 60 * minutes * share)

@@ -4,6 +4,7 @@ Statistics stream over all rows; what needs values is judged on a sample of at m
 """
 
 import difflib
+import math
 import re
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -11,13 +12,16 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+import yaml
 
 from . import config, matrix, metrics
 from .parse import numbers, shuffled, thinned, times
+from .promises import ASSUMPTIONS
 
 SAMPLE, LABELLED = 100_000, 500  # rows; of the labelled, three fifths are learnt from, and one fifth judges
 CLOSED, CLASSES, RARE = 12, 50, 10  # text of so many values is a closed list; a target has so many classes, of so many
 LEAK_AUC = 0.99
+SHIFT = 20  # percent: a smaller shift is promised by its owner only
 ROOM = 0.5  # a range may be this much wider than what was seen
 TIME_NAME = re.compile(r"(?i)(^|[^a-z])(date|datetime|time|timestamp|when|day|month|year)([^a-z]|$)|(_at|_on)$")
 PERSONAL_NAME = re.compile(
@@ -48,7 +52,7 @@ class Proposal:
     not_features: dict[str, str] = field(default_factory=dict)
     personal: list[str] = field(default_factory=list)
     split: dict[str, str] = field(default_factory=dict)
-    watch: dict[str, float] = field(default_factory=dict)
+    drift: dict[str, float] = field(default_factory=dict)  # as in slo.yaml
     train: dict[str, float] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
@@ -166,7 +170,7 @@ def _judge_time(made: Proposal, sample: pl.DataFrame) -> None:
         made.time = None
         made.notes.append("time: none found; the split is by chance, and drift is watched by the time of the answer")
         made.split = _cut(shuffled(made.rows).sort())
-        made.watch = {"window_days": 1, "window_rows": max(100, min(800, made.rows // 5))}
+        made.drift = _found(made.rows / 5, 7)
         return
     made.time = max(found, key=lambda name: found[name].n_unique())
     if not named:
@@ -178,9 +182,22 @@ def _judge_time(made: Proposal, sample: pl.DataFrame) -> None:
         what = f"{made.time!r} has too few different times for a split into past, present and future"
         raise config.Problem(f"time: {what}; name another column, or none")
     days = max((when[-1] - when[0]).total_seconds() / 86400, 1e-3)
-    window = max(7.0, round(2 * days * 100 / made.rows, 3))  # 200 rows, if a week has fewer
-    in_window = int(made.rows * window / days)
-    made.watch = {"window_days": window, "window_rows": max(100, min(800, in_window))}
+    window = 7 * math.ceil(2 * days * 100 / made.rows / 7)  # 200 rows, if a week has fewer
+    made.drift = _found(made.rows * window / days, window)
+    if made.drift["shift_percent"] > SHIFT or window > 7:
+        what = f"drift: {made.rows * window / days:.0f} rows in {window} days: "
+        what += "a shift of {shift_percent:g} % can be found, within {within_days:g} days".format(**made.drift)
+        made.notes.append(what)
+
+
+def _found(rows: float, days: int) -> dict[str, float]:
+    """Return what can be promised of drift where windows of so many days have so many rows."""
+    assumed = yaml.safe_load(ASSUMPTIONS.read_text(encoding="utf-8"))
+    least = 100 * math.sqrt(assumed["rows_of_a_shift"]["value"] / rows)
+    return {
+        "shift_percent": min(90, max(SHIFT, math.ceil(least))),
+        "within_days": days * assumed["confirm_windows"]["value"],
+    }
 
 
 def _cut(when: pl.Series) -> dict[str, str]:

@@ -64,6 +64,11 @@ def targets(values: Sequence[Any], contract: config.Contract) -> np.ndarray:
     return np.array([codes.get(value, value) if codes else value for value in values], dtype=np.float64)
 
 
+def error(y: np.ndarray, p: np.ndarray) -> np.ndarray:
+    """Return by how much each prediction was wrong, float64 (rows,): of a class, what its probability lacked."""
+    return np.asarray(1 - p[np.arange(len(y)), y.astype(int)] if p.ndim == 2 else y - p)
+
+
 def outcome(p: np.ndarray, contract: config.Contract) -> np.ndarray:
     """Return predictions as one value per row, to be watched: the probability, the number, or the likeliest class."""
     return np.array(contract.classes, dtype=object)[p.argmax(axis=1)] if p.ndim == 2 else p

@@ -7,7 +7,7 @@ against the rest. Regression: the mean AUC of "is it above this decile?" over th
 
 import numpy as np
 
-from . import drift, matrix
+from . import config, drift, matrix
 
 Question = tuple[np.ndarray, np.ndarray]  # 0 or 1 per row; the rank of each prediction
 
@@ -73,3 +73,16 @@ def alone(past: np.ndarray, y: np.ndarray, now: np.ndarray, classes: int) -> np.
     # 20 rows at the overall mean: a rare level must not look certain.
     means = (sums + 20 * sides.mean(axis=0)) / (np.bincount(a, minlength=size)[:, None] + 20)
     return np.asarray(means[b] if classes else means[b][:, 0])
+
+
+def expected(p: np.ndarray, task: str, business: config.Business) -> dict[str, float] | None:
+    """Return AUC and value per 1000 as the probabilities themselves tell them, before any label has come.
+
+    Right as long as they are calibrated: of concept drift they know nothing. None of a number, which has none.
+    """
+    if task == "regression":
+        return None
+    asked = [(each, np.unique(each, return_inverse=True)[1]) for each in p.reshape(len(p), -1).T]
+    sure = p.max(axis=1) if p.ndim == 2 else p
+    gain = sure * business.right - (1 - sure) * business.wrong
+    return {"auc": auc(asked), "value_per_1000": float(1000 * np.maximum(gain, 0).mean())}

@@ -124,7 +124,7 @@ def follow(given: Facts) -> Facts:
     step_requests = called("step_requests", enough)
     seconds = [step_requests / (peak * percent / 100) for percent in STEPS_PERCENT]
     bad = called("bad_requests", call(math.floor, requests * burning["availability"]["budget"]))
-    planned, watch, age = capacity(given), given["params"]["watch"], goal["model_age_days"]["target"]
+    planned, watch, age = capacity(given), _watch(slo["drift"], assumed), goal["model_age_days"]["target"]
     together = called("canary_seconds", call(math.ceil, functools.reduce(operator.add, seconds)))
     canary = {"steps_percent": STEPS_PERCENT, "step_requests": step_requests, "seconds": together}
     return {
@@ -159,6 +159,25 @@ def follow(given: Facts) -> Facts:
         "most": functools.partial(call, max),
         "short": short,
     }
+
+
+def _watch(drift: Facts, assumed: Facts) -> Facts:
+    """Return windows and sizes for drift: the named shift must rise above chance, and be confirmed in time."""
+    days = called("drift_window_days", call(_weeks, drift["within_days"] / assumed["confirm_windows"]))
+    shift = called("drift_shift", drift["shift_percent"] / 100)
+    return {
+        "window_days": days,
+        "window_rows": called("drift_window_rows", call(math.ceil, assumed["rows_of_a_shift"] / (shift * shift))),
+        "confirm_windows": assumed["confirm_windows"],
+        "false_alarms_per_window": called("false_alarms_per_window", drift["false_alarms_per_quarter"] * days / 91),
+        "shift": shift,
+        "least_shift": called("least_shift", shift / 2),
+    }
+
+
+def _weeks(days: float) -> float:
+    """Return whole weeks, where it is one at least: the days of a week differ."""
+    return days if days < 7 else 7 * math.floor(days / 7)
 
 
 def _budget_left(days: float, budget: float) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from .. import features as yours_features
-from . import config, drift, history, lean, matrix
+from . import config, drift, history, lean, matrix, metrics
 
 RAW, VALID, FEATURES = (Path(f"data/{name}.parquet") for name in ("raw", "valid", "features"))
 HISTORY, REPORT = Path("data/history.sqlite"), Path("reports/evaluate.json")
@@ -54,11 +54,17 @@ def train() -> None:
     write_json(LEVELS, levels)
     known = when < np.datetime64(params.split.evaluate_until)
     seen = {name: array[known] for name, array in found.items()}
-    seen["prediction"] = matrix.outcome(yours.predict(yours.load(text), x[known]), contract)
-    profile = drift.learn(seen, windows(when[known], params.watch.window_days), params.watch)
+    seen[drift.PREDICTION] = matrix.outcome(yours.predict(yours.load(text), x[known]), contract)
+    watched, unseen = config.watch(), known & (when >= np.datetime64(params.split.train_until)) & ~np.isnan(y)
+    profile = drift.learn(seen, windows(when[known], watched.window_days), watched, len(seen) + 1)
+    judged = yours.predict(yours.load(text), x[unseen])
+    error = {drift.ERROR: matrix.error(y[unseen], judged)}
+    profile |= drift.learn(error, windows(when[unseen], watched.window_days), watched, len(seen) + 1)
     # What is answered when the model cannot: the mean, or the share of each class.
     prior = [float((y[past] == code).mean()) for code in range(contract.several)] or float(y[past].mean())
-    write_json(PROFILE, {"trained_until": str(when[past].max()), "prior": prior, "columns": profile})
+    expected = metrics.expected(judged, contract.task, config.slo().business)
+    facts = {"trained_until": str(when[past].max()), "prior": prior, "expected": expected}
+    write_json(PROFILE, facts | {"columns": profile})
     print(f"train: {past.sum()} rows, {len(levels)} features -> {MODEL}")
 
 
@@ -81,9 +87,13 @@ def labelled(rows: np.ndarray, y: np.ndarray) -> np.ndarray:
     return rows
 
 
-def windows(when: np.ndarray, days: float) -> np.ndarray:
-    """Number the rows by windows of so many days, counted from 1970."""
-    return np.asarray(when.astype("datetime64[s]").astype(np.int64) // int(days * 86400))
+def windows(when: np.ndarray, days: float) -> list[np.ndarray]:
+    """Return the rows of each whole window of so many days, counted from split.evaluate_until, oldest first."""
+    since = (when - np.datetime64(config.params().split.evaluate_until)) / np.timedelta64(1, "D") / days
+    number, order = np.floor(since), np.argsort(since, kind="stable")
+    parts = np.split(order, np.flatnonzero(np.diff(number[order])) + 1)
+    # A part of a week is no week.
+    return [p for p in parts if len(p) and since.min() - 0.1 <= number[p[0]] <= since.max() - 0.9]
 
 
 def write(path: Path, frame: pl.DataFrame, about: dict[str, str] | None = None) -> None:

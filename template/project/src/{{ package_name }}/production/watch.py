@@ -13,7 +13,7 @@ from . import config, drift, matrix, metrics, promises, releases, segments
 from .stages import features, load_features, read_json, windows, write_json
 
 REPORT, PAGE, METRICS = Path("reports/watch.json"), Path("reports/drift.html"), Path("run/watch.prom")
-ALWAYS = ("freshness_hours", "model_age_days", "cost_usd_per_1000", "labels_unknown", "labels_repeated")
+ALWAYS = ("freshness_hours", "model_age_days", "cost_usd_per_1000", "volume", "labels_unknown", "labels_repeated")
 Verdict = dict[str, Any]
 
 
@@ -26,32 +26,42 @@ def watch(report: bool = False) -> Verdict:
     if rows.is_empty():
         raise config.Problem("watch: no prediction was logged yet; `make up`, and send requests")
     profile = read_json(releases.source(str(releases.stable())) / "model/profile.json")
-    # Rows without a time of their own have the time at which they were answered.
-    when = rows[contract.time].to_numpy() if contract.time else pl.from_epoch(said["at"], time_unit="s").to_numpy()
-    p = np.array(said["prediction"].to_list())
+    when, p = _times(rows, said, contract), np.array(said["prediction"].to_list())
     now = np.datetime64("now") if params.clock == "wall" else when.max()
-    found = features(rows, contract) | {"prediction": matrix.outcome(p, contract)}
-    newest = rows.tail(params.watch.window_rows)
+    told = said.join(labels, on="id", how="left", maintain_order="left")["label"]
+    y, known = matrix.targets(told.to_list(), contract), told.is_not_null().to_numpy()
+    error = np.full(len(y), np.nan)
+    error[known] = matrix.error(y[known], p[known])
+    found = features(rows, contract) | {drift.PREDICTION: matrix.outcome(p, contract), drift.ERROR: error}
+    newest, newest_p = rows.tail(config.watch().window_rows), p[-config.watch().window_rows :]
     missing = {name: newest[name].null_count() / newest.height - c.nulls for name, c in contract.columns.items()}
     verdict: Verdict = {"rows": rows.height, "now": str(now), "freshness_hours": _hours(now - when.max())}
     since = np.datetime64(profile["trained_until"]) if contract.time else now  # else its age is unknown
     verdict["model_age_days"] = _hours(now - since) / 24
-    verdict |= judge(profile["columns"], found, when, params.watch) | {"missing_excess": missing}
+    verdict |= judge(profile["columns"], found, when) | {"missing_excess": missing}
     verdict |= {
         "cost_usd_per_1000": _cost(said["at"]),
         "utilisation": utilisation(said["at"]),
         "labels_unknown": labels.join(said, on="id", how="anti").height,  # no prediction of that id is in the log
         "labels_repeated": int((labels["came"] - 1).sum()),
-        "quality": quality(said, p, labels, when, contract, params.seed),
+        "quality": quality(y, p, known, when, params.seed),
+        "expected": metrics.expected(newest_p, contract.task, config.slo().business),
+        "expected_at_release": profile["expected"],
     }
+    if report:
+        verdict["quality_of"] = {
+            name: quality(y[part], p[part], known[part], when[part], params.seed)
+            for name, part in _parts(rows, said, contract).items()
+        }
     write_json(REPORT, verdict)
     METRICS.parent.mkdir(exist_ok=True)
     METRICS.write_text(_metrics(verdict), encoding="utf-8")
     if report:
-        _draw(found, windows(when, params.watch.window_days), params)
+        whole = windows(when, config.watch().window_days) or [np.arange(len(when))]
+        _draw({name: array[whole[-1]] for name, array in found.items()}, params)
     alarms = ", ".join(f"{a['column']} since {a['since'][:10]}" for a in verdict["alarms"])
-    told = "AUC {auc:.3f} ({auc_low:.3f} to {auc_high:.3f})".format(**verdict["quality"]) if verdict["quality"] else ""
-    print(f"watch: {rows.height} rows; drift: {alarms or 'none'}; {told or 'too few labels'}")
+    good = "AUC {auc:.3f} ({auc_low:.3f} to {auc_high:.3f})".format(**verdict["quality"]) if verdict["quality"] else ""
+    print(f"watch: {rows.height} rows; drift: {alarms or 'none'}; {good or 'too few labels'}")
     return verdict
 
 
@@ -76,44 +86,68 @@ def read_log(contract: config.Contract) -> tuple[pl.DataFrame, pl.DataFrame, pl.
     return served["row"].struct.unnest(), served.drop("row", "label", "fallback"), labels
 
 
-def judge(profile: drift.Profile, found: dict[str, np.ndarray], when: np.ndarray, watch: config.Watch) -> Verdict:
-    """Return each window's distances over their thresholds, and the alarms: confirmed in a row."""
-    number, streak = windows(when, watch.window_days), dict.fromkeys(profile, 0)
+def judge(profile: drift.Profile, found: dict[str, np.ndarray], when: np.ndarray) -> Verdict:
+    """Return each whole window's distances over their thresholds, and the alarms: confirmed in a row, still on."""
+    watch, streak = config.watch(), dict.fromkeys(profile, 0)
     judged: list[Verdict] = []
     alarms: dict[str, Verdict] = {}
-    for window in np.unique(number):
-        rows = drift.thin(np.flatnonzero(number == window), watch.window_rows)
-        if len(rows) < watch.window_rows // 2:
-            continue
-        ratios = drift.compare(profile, {name: array[rows] for name, array in found.items()})
-        end = str(when[rows].max())
-        judged.append({"end": end, "rows": len(rows), "over_threshold": ratios})
-        for name, ratio in ratios.items():
-            streak[name] = streak[name] + 1 if ratio > 1 else 0
-            if streak[name] == watch.confirm_windows:
-                alarms[name] = {"column": name, "since": end, "over_threshold": ratio}
+    for window in windows(when, watch.window_days):
+        end, ratios = str(when[window].max()), dict[str, float]()
+        for name, column in profile.items():
+            rows = window if name != drift.ERROR else window[~np.isnan(found[name][window])]
+            if len(rows) < watch.window_rows // 2:
+                continue  # too few to say
+            now = drift.shares(found[name][drift.thin(rows, watch.window_rows)], column["bins"])
+            far = drift.distance(np.array(column["shares"]), now, column["bins"])
+            ratios[name] = far / column["threshold"]
+            streak[name] = streak[name] + 1 if ratios[name] > 1 else 0
+            if streak[name] >= watch.confirm_windows:
+                since = alarms.get(name, {"since": end})["since"]
+                alarms[name] = _alarm(name, column, now, far) | {"since": since, "over_threshold": ratios[name]}
             elif not streak[name]:
                 alarms.pop(name, None)
-    return {"windows": judged, "alarms": list(alarms.values())}
+        judged.append({"end": end, "rows": len(window), "over_threshold": ratios})
+    usual = np.median([window["rows"] for window in judged[:-1]]) if judged[1:] else np.nan
+    volume = judged[-1]["rows"] / usual if judged[1:] else 1.0
+    return {"windows": judged, "alarms": list(alarms.values()), "volume": float(volume)}
 
 
-def quality(
-    said: pl.DataFrame,
-    p: np.ndarray,
-    labels: pl.DataFrame,
-    when: np.ndarray,
-    contract: config.Contract,
-    seed: int,
-) -> dict[str, float] | None:
+def _alarm(name: str, column: dict[str, Any], now: np.ndarray, far: float) -> Verdict:
+    """Say what moved, how much, who answers for it and what to do."""
+    inputs, owners = name not in (drift.PREDICTION, drift.ERROR), config.slo().owners
+    way_out = "is it a mistake at the source? If not: `make retrain`" if inputs else "`make retrain`"
+    told = {"column": name, "moved": far, "where": drift.moved(column, now)}
+    return told | {"owner": owners["data" if inputs else "model"], "way_out": way_out}
+
+
+def quality(y: np.ndarray, p: np.ndarray, known: np.ndarray, when: np.ndarray, seed: int) -> dict[str, float] | None:
     """Return AUC with its interval on the rows whose label has come, and the share that has."""
-    told = said.join(labels, on="id", how="left", maintain_order="left")["label"]
-    y, known = matrix.targets(told.to_list(), contract), told.is_not_null().to_numpy()
     if known.sum() < 200 or len(np.unique(y[known])) < 2:
         return None
     y, p, days = y[known], p[known], when[known].astype("datetime64[D]")
     ((low, high),), _ = metrics.auc_intervals(y, [p], days, seed)
     score = metrics.auc(metrics.questions(y, p))
     return {"auc": score, "auc_low": low, "auc_high": high, "label_share": float(known.mean())}
+
+
+def _times(rows: pl.DataFrame, said: pl.DataFrame, contract: config.Contract) -> np.ndarray:
+    """Return each row's time; where it has none, that of its answer, or in a replay as if windows were just filled."""
+    if contract.time:
+        return rows[contract.time].to_numpy()
+    if config.params().clock == "wall":
+        return pl.from_epoch(said["at"], time_unit="s").to_numpy()
+    watch, start = config.watch(), np.datetime64(config.params().split.evaluate_until)
+    return start + (np.arange(rows.height) / watch.window_rows * watch.window_days * 86400e6).astype("timedelta64[us]")
+
+
+def _parts(rows: pl.DataFrame, said: pl.DataFrame, contract: config.Contract) -> dict[str, np.ndarray]:
+    """Return which rows each release answered, and which belong to each level of the declared slices."""
+    columns = [said["release"].alias("release"), *(rows[name] for name in contract.slices)]
+    return {
+        f"{column.name}={level}": (column == level).fill_null(value=False).to_numpy()
+        for column in columns
+        for level in column.drop_nulls().unique().sort()
+    }
 
 
 def _hours(span: np.timedelta64) -> float:
@@ -150,15 +184,15 @@ def _label(column: str) -> str:
     return f"{{column={json.dumps(column, ensure_ascii=False)}}}"
 
 
-def _draw(found: dict[str, np.ndarray], number: np.ndarray, params: config.Params) -> None:
-    """Let Evidently draw the newest window against the training data; the verdict is not its business."""
+def _draw(found: dict[str, np.ndarray], params: config.Params) -> None:
+    """Let Evidently draw the newest whole window against the training data; the verdict is not its business."""
     from evidently import Report  # takes seconds
     from evidently.presets import DataDriftPreset
 
     past, _, when = load_features()
-    rows = drift.thin(np.flatnonzero(when < np.datetime64(params.split.evaluate_until)), 5 * params.watch.window_rows)
+    rows = drift.thin(np.flatnonzero(when < np.datetime64(params.split.evaluate_until)), 5 * config.watch().window_rows)
     reference = pl.DataFrame({name: array[rows].tolist() for name, array in past.items()})
-    current = pl.DataFrame({name: found[name][number == number.max()].tolist() for name in past})
+    current = pl.DataFrame({name: found[name].tolist() for name in past})
     some = [name for name in past if _known(reference[name]) and _known(current[name])]  # it stops at an empty column
     with warnings.catch_warnings(action="ignore"):  # it divides by zero where a column has one value
         Report([DataDriftPreset()]).run(current[some].to_pandas(), reference[some].to_pandas()).save_html(str(PAGE))

@@ -6,6 +6,7 @@ control, and it must stay quiet.
 
 import contextlib
 import json
+import re
 import secrets
 import time
 from datetime import timedelta
@@ -17,6 +18,7 @@ import polars as pl
 import psutil
 
 from .. import capacity, config, releases, stack, watch
+from ..drift import ERROR
 from ..stages import HISTORY, VALID, read_json
 from .lab import Alarm, DoesNotApply, alerts, misfit, post, set_param, too_early, wait_for
 from .traffic import SIZES, Traffic
@@ -25,7 +27,7 @@ PLANTED = f"planted-{secrets.token_hex(8)}"  # a secret; as a value in a request
 
 
 def covariate_drift(traffic: Traffic, broken: bool) -> Alarm | None:
-    start, params = time.time(), config.params().watch
+    start, params = time.time(), config.watch()
     season = 90 / params.window_days * params.window_rows / (sum(SIZES) / len(SIZES) * traffic.rate)
 
     def drifted() -> str:
@@ -42,6 +44,28 @@ def covariate_drift(traffic: Traffic, broken: bool) -> Alarm | None:
     told = said and wait_for(lambda: alerts(start, "DriftConfirmed"), 30)
     answer = f"alert to {told[0]}; its section proposes a retraining" if told else ""
     return Alarm(said, time.time() - start, answer) if told else None
+
+
+def concept_drift(traffic: Traffic, broken: bool) -> Alarm | None:
+    """Correct the labels of the last windows: the same rows had other outcomes. The inputs are what they were."""
+    start = time.time()
+    if not broken:
+        early = [alarm for alarm in watch.watch()["alarms"] if alarm["column"] == ERROR]
+        return Alarm(early[0]["where"]) if early else None
+    before, confirmed = {alarm["column"] for alarm in watch.watch()["alarms"]}, config.watch().confirm_windows
+    answered = (confirmed + 1) * config.watch().window_rows * len(SIZES) // sum(SIZES)
+
+    def moved() -> dict[str, Any]:
+        return {alarm["column"]: alarm["where"] for alarm in watch.watch()["alarms"]}
+
+    traffic.relabel(answered, flipped=True)
+    found = wait_for(lambda: now if ERROR in (now := moved()) else {}, 60, pause=3)
+    seconds, told = time.time() - start, found and wait_for(lambda: alerts(start, "DriftConfirmed"), 30)
+    traffic.relabel(2 * answered, flipped=False)
+    back = wait_for(lambda: ERROR not in moved(), 30, pause=1)
+    if not (told and back) or set(found) - before != {ERROR}:
+        return None
+    return Alarm(f"{ERROR}, {found[ERROR]}", seconds, "the inputs stayed quiet; gone when the labels were put right")
 
 
 def _has_seasons() -> bool:
@@ -214,6 +238,22 @@ def late_data(traffic: Traffic, broken: bool) -> Alarm | None:
     set_param("clock", "data")
     watch.watch()
     return Alarm(f"alert to {told[0]}", seconds, "its section says whom to ask; answers go on") if told else None
+
+
+def stale_model(traffic: Traffic, broken: bool) -> Alarm | None:
+    """Let the release say that its newest training row is from the last century."""
+    start, path = time.time(), releases.source(str(releases.stable())) / "model/profile.json"
+    if not config.contract().time:
+        raise DoesNotApply("the age of rows without a time is unknown")
+    if not broken:
+        return too_early("ModelStale")
+    text = path.read_text(encoding="utf-8")
+    path.write_text(re.sub(r'"trained_until": "\d+', '"trained_until": "1999', text), encoding="utf-8")
+    watch.watch()
+    told = wait_for(lambda: alerts(start, "ModelStale"), 30)
+    path.write_text(text, encoding="utf-8")
+    watch.watch()
+    return Alarm(f"alert to {told[0]}", time.time() - start, "its section asks for a retraining") if told else None
 
 
 def outage(traffic: Traffic, broken: bool) -> Alarm | None:

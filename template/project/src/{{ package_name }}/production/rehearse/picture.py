@@ -39,12 +39,12 @@ def draw(story: dict[str, Any], sent: list[Sent]) -> str:
     budget.plot(at, left.clip(-100), color="#2e7d4f", lw=1.4)
     budget.axhline(0, **LIMIT)
     # A window's distance stands at the second in which the window ended.
-    windows, confirm = story["drift"]["windows"], config.params().watch.confirm_windows
+    windows, confirm = story["drift"]["windows"], config.watch().confirm_windows
     reached = np.maximum.accumulate([s.event_time.timestamp() for s in sent])
     ends = [datetime.fromisoformat(window["end"]).timestamp() for window in windows]
     places = at[np.searchsorted(reached, ends).clip(0, len(at) - 1)]
-    for name in windows[0]["over_threshold"] if windows else []:
-        found = [window["over_threshold"][name] for window in windows]
+    for name in dict.fromkeys(name for window in windows for name in window["over_threshold"]):
+        found = [window["over_threshold"].get(name, np.nan) for window in windows]
         alarmed = any(min(found[first : first + confirm]) > 1 for first in range(len(found) - confirm + 1))
         style = {"lw": 1.5, "marker": ".", "label": name} if alarmed else {"lw": 0.7, "color": "#c3cad6"}
         drift.plot(places, found, **style)

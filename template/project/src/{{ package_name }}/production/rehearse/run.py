@@ -2,8 +2,6 @@
 
 import contextlib
 import difflib
-import io
-import math
 import os
 import shutil
 import threading
@@ -17,11 +15,11 @@ from typing import Any
 import jinja2
 import numpy as np
 
-from .. import config, evaluate, plan, releases, stack, watch
+from .. import config, evaluate, releases, stack, watch
 from ..stages import read_json, write_json
 from . import lab, live, new_release, offline, picture
 from .lab import LIVE, OFFLINE, DoesNotApply, copy_repo, link_source, set_param
-from .traffic import SIZES, Sent, Traffic
+from .traffic import Sent, Traffic
 
 BENCH, QUIET_WINDOWS = Path(".rehearsal"), 4  # so many windows of drift must pass without an alarm
 
@@ -73,11 +71,6 @@ def _bench() -> Iterator[None]:
     link_source(BENCH)
     with contextlib.chdir(BENCH):
         set_param("clock", "data")  # the replay's own time is now
-        if not config.contract().time:  # a window then lasts as long as its rows take to be sent
-            seconds = config.params().watch.window_rows / (sum(SIZES) / len(SIZES) * config.slo().peak_rps)
-            set_param("window_days", math.ceil(seconds) / 86400)
-            with contextlib.redirect_stdout(io.StringIO()):
-                plan.plan()
         releases.record("packaged", release=release)
         yield
 
@@ -104,8 +97,8 @@ def _perform(moving: list[str], still: list[str], story: dict[str, Any]) -> list
 
 def _control(traffic: Traffic, quiet_windows: int) -> list[str]:
     """Serve the first quiet weeks without a fault; return every noise: there must be none."""
-    start, params = time.time(), config.params()
-    end = traffic.event_time() + timedelta(days=quiet_windows * params.watch.window_days)
+    start = time.time()
+    end = traffic.event_time() + timedelta(days=quiet_windows * config.watch().window_days)
     _say("control: live traffic, no fault", traffic)
     while time.time() - start < 5 or traffic.event_time() < end:
         time.sleep(0.5)

@@ -3,8 +3,10 @@
 import asyncio
 import contextlib
 import itertools
+import json
 import threading
 import time
+import urllib.request
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -51,8 +53,10 @@ class Traffic(threading.Thread):
     def __init__(self) -> None:
         super().__init__(daemon=True)
         self.rate, self.sent, self.planted = config.slo().peak_rps, list[Sent](), dict[str, Any]()
-        self._clock, self._next, self._over = config.contract().time, 0, False
+        self._clock, self._next, self._over, self.flipped = config.contract().time, 0, False, False
         self._requests = requests()
+        known = sorted(label for request in self._requests for label in request.labels if label is not None)
+        self._classes, self._ends = config.contract().classes, (known[len(known) // 20], known[-len(known) // 20])
         # The load test sends the same rows.
         write_json(Path("run/payloads.json"), [request.rows[0] for request in self._requests[:500]])
 
@@ -111,9 +115,24 @@ class Traffic(threading.Thread):
             with contextlib.suppress(aiohttp.ClientError, TimeoutError):
                 await (await session.post("/feedback", json=known)).release()
 
+    def relabel(self, requests: int, flipped: bool) -> None:
+        """Send the labels of the last requests again, right or flipped, and those to come likewise."""
+        self.flipped, newest = flipped, self._next - LABEL_DELAY
+        told = [label for number in range(max(0, newest - requests), newest) for label in self._labels(number)]
+        for start in range(0, len(told), 1000):
+            url = f"http://127.0.0.1:{stack.port('proxy')}/feedback"
+            asked = urllib.request.Request(url, json.dumps(told[start : start + 1000]).encode())
+            urllib.request.urlopen(asked, timeout=10).close()
+
+    def _other(self, label: Any) -> Any:
+        """Return the opposite, the next class, or the number mirrored at the middle."""
+        if isinstance(label, str):
+            return self._classes[(self._classes.index(label) + 1) % len(self._classes)]
+        return not label if isinstance(label, bool) else sum(self._ends) - label
+
     def _labels(self, number: int) -> list[dict[str, Any]]:
         """Return the labels of a request's rows, by the ids under which they were predicted."""
-        labels = self._request(number).labels
+        labels = [self._other(y) if self.flipped and y is not None else y for y in self._request(number).labels]
         ids = [f"r{number}:{k}" for k in range(len(labels))] if len(labels) > 1 else [f"r{number}"]
         return [{"request_id": i, "label": y} for i, y in zip(ids, labels, strict=True) if y is not None]
 
@@ -123,11 +142,9 @@ def requests() -> list[Request]:
     contract, params, sizes = config.contract(), config.params(), itertools.cycle(SIZES)
     live = pl.scan_parquet(VALID).filter(pl.col(contract.clock) >= params.split.evaluate_until)
     frame = live.select(contract.target, *{contract.clock: 0, **dict.fromkeys(contract.row)}).collect()
-    times = frame[contract.clock].to_numpy()
-    number = windows(times, params.watch.window_days)
-    kept = np.concatenate(
-        [drift.thin(np.flatnonzero(number == w), params.watch.window_rows) for w in np.unique(number)]
-    )
+    watch = config.watch()
+    each = windows(frame[contract.clock].to_numpy(), watch.window_days) or [np.arange(frame.height)]
+    kept = np.concatenate([drift.thin(rows, watch.window_rows) for rows in each])
     frame, when = frame[kept], frame[contract.clock][kept].to_list()
     told = np.random.default_rng(params.seed).random(frame.height) < LABELLED
     labels = [label if comes else None for label, comes in zip(frame[contract.target], told, strict=True)]

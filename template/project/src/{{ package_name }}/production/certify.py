@@ -1,0 +1,144 @@
+"""Measure the drift monitor on the reference data: how often it cries wolf, and which shift it finds in each column."""
+
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.figure import Figure
+
+from . import config, drift, evaluate, matrix
+from .stages import PROFILE, load_features, read_json, windows, write_json
+
+REPORT, PICTURE = Path("reports/certificate.json"), Path("reports/certificate.svg")
+BLOCKS, FOLDS, QUARTERS, TRIALS, POWER = 7, 4, 50, 100, 0.9  # blocks of a window; quarters of each fold
+
+
+def certify() -> None:
+    """Write reports/certificate.json and .svg; stop when there are more false alarms than promised.
+
+    Stable quarters are put together from blocks (days) of the past, each from the same place of some window; they are
+    held against a profile that was learnt without the windows they came from. Shifts are planted into such windows.
+    """
+    watch, promised, rng = config.watch(), config.slo().drift, np.random.default_rng(config.params().seed)
+    found, when, whole = _past(watch)
+    profile = {name: column for name, column in read_json(PROFILE)["columns"].items() if name in found}
+    counts = {name: _counts(found[name], column["bins"], when, whole, watch) for name, column in profile.items()}
+    folds, alarms = np.array_split(np.arange(len(whole)), FOLDS), list[int]()
+    for number, held_out in enumerate(folds):
+        print(f"certify: stable quarters, {number} of {FOLDS} parts of the past done", flush=True)
+        others = [whole[place] for place in range(len(whole)) if place not in held_out]
+        judge = drift.learn(found, others, watch, len(found) + 1)
+        alarms += [_alarms(judge, counts, held_out, watch, rng) for _ in range(QUARTERS)]
+    columns = {}
+    for name, column in profile.items():
+        power = {percent: _power(column, counts[name], percent / 100, watch, rng) for percent in range(5, 101, 5)}
+        enough = [percent for percent, share in power.items() if share >= POWER]
+        columns[name] = {"power": power, "found_from_percent": min(enough, default=None)}
+    sure = [name for name, found in columns.items() if (found["found_from_percent"] or 101) <= promised.shift_percent]
+    rate = float(np.mean(alarms))
+    facts = {"false_alarms_per_quarter": rate, "promised": promised.model_dump(), "quarters": len(alarms)}
+    write_json(REPORT, facts | {"windows": len(whole), "sure": sure, "columns": columns, "alarms": alarms})
+    _draw(facts, alarms, columns)
+    if rate > promised.false_alarms_per_quarter:
+        what = f"{rate:.2f} false alarms a quarter, {promised.false_alarms_per_quarter:g} promised"
+        raise config.Problem(f"certify: {what}; promise more in slo.yaml under drift, or leave more time: within_days")
+    print(f"certify: {rate:.2f} false alarms in a stable quarter, {promised.false_alarms_per_quarter:g} promised")
+    said = f"a shift of {promised.shift_percent:g} % is found within {promised.within_days:g} days in"
+    print(f"certify: {said} {len(sure)} of {len(columns)} columns -> {PICTURE}")
+    for name in columns.keys() - sure:
+        print(f"certify: {name}: {_why(columns[name]['found_from_percent'], profile[name], watch)}")
+
+
+def _past(watch: config.Watch) -> tuple[matrix.Columns, np.ndarray, list[np.ndarray]]:
+    """Return features and prediction before split.evaluate_until, their times, and the rows of each whole window."""
+    found, _, when = load_features()
+    known = when < np.datetime64(config.params().split.evaluate_until)
+    past = {name: array[known] for name, array in found.items()}
+    whole = windows(when[known], watch.window_days)
+    if len(whole) < 2 * FOLDS:
+        what = f"{len(whole)} whole windows of {watch.window_days:g} days lie in the past, and {2 * FOLDS} are needed"
+        raise config.Problem(f"certify: {what} to judge; bring a longer past, or lower drift.within_days in slo.yaml")
+    past[drift.PREDICTION] = matrix.outcome(evaluate.predict(past), config.contract())
+    return past, when[known], whole
+
+
+def _counts(
+    array: np.ndarray, bins: list[Any], when: np.ndarray, whole: list[np.ndarray], watch: config.Watch
+) -> np.ndarray:
+    """Return how many rows of each window and block lie in each bin: (windows, blocks, bins)."""
+    found = np.zeros((len(whole), BLOCKS, len(bins) + 2))
+    for place, rows in enumerate(whole):
+        since = (when[rows] - np.datetime64(config.params().split.evaluate_until)) / np.timedelta64(1, "D")
+        block = (since / watch.window_days % 1 * BLOCKS).astype(int)
+        np.add.at(found[place], (block, drift.assign(array[rows], bins)), 1)
+    return found
+
+
+def _window(counts: np.ndarray, among: np.ndarray, watch: config.Watch, rng: np.random.Generator) -> np.ndarray:
+    """Return the shares of a window put together from blocks, as many rows as a live one has."""
+    rows = counts[rng.choice(among, BLOCKS), range(BLOCKS)].sum(axis=0)
+    size = int(min(watch.window_rows, rows.sum()))
+    return np.asarray(rng.multinomial(size, rows / rows.sum()) / size)
+
+
+def _alarms(
+    judge: drift.Profile,
+    counts: dict[str, np.ndarray],
+    among: np.ndarray,
+    watch: config.Watch,
+    rng: np.random.Generator,
+) -> int:
+    """Return how many alarms are confirmed in one stable quarter."""
+    total = 0
+    for name, column in judge.items():
+        before, streak = np.array(column["shares"]), 0
+        for _ in range(int(91 / watch.window_days)):
+            now = _window(counts[name], among, watch, rng)
+            streak = streak + 1 if drift.distance(before, now, column["bins"]) > column["threshold"] else 0
+            total += streak == watch.confirm_windows
+    return total
+
+
+def _power(
+    column: dict[str, Any], counts: np.ndarray, shift: float, watch: config.Watch, rng: np.random.Generator
+) -> float:
+    """Return how often so many windows in a row are all too far when a share of the rows moves to the last bin."""
+    before, found = np.array(column["shares"]), 0
+    target = np.zeros(len(before))
+    target[int(np.argmin(before[:-2])) if isinstance(column["bins"][0], str) else -2] = 1
+    for _ in range(TRIALS):
+        drawn = [_window(counts, np.arange(len(counts)), watch, rng) for _ in range(watch.confirm_windows)]
+        far = [drift.distance(before, (1 - shift) * now + shift * target, column["bins"]) for now in drawn]
+        found += min(far) > column["threshold"]
+    return found / TRIALS
+
+
+def _why(found_from: float | None, column: dict[str, Any], watch: config.Watch) -> str:
+    """Say from which shift on a column's is found, and what a smaller one would take."""
+    least = f"a shift is found from {found_from} % on" if found_from else "no shift is found"
+    if column["threshold"] > watch.least_shift:
+        return f"{least}: past windows differ by up to {column['threshold']:.0%}; more days would help, more rows not"
+    return f"{least}; windows of more rows would help: promise a smaller shift in slo.yaml"
+
+
+def _draw(facts: dict[str, Any], alarms: list[int], columns: dict[str, Any]) -> None:
+    promised = facts["promised"]
+    mpl.rcParams.update({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False})
+    figure = Figure(figsize=(11, 1.5 + 0.27 * len(columns)), layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=[3, 2])
+    order = sorted(columns, key=lambda name: columns[name]["found_from_percent"] or 101, reverse=True)
+    least = [columns[name]["found_from_percent"] or 100 for name in order]
+    colours = ["#2e7d4f" if each <= promised["shift_percent"] else "#c3cad6" for each in least]
+    left.barh(order, least, color=colours)
+    left.axvline(promised["shift_percent"], color="#c8373c", ls="--", lw=1, label="the shift that must be found")
+    left.set_xlabel(f"smallest shift found in 9 of 10 trials within {promised['within_days']:g} days, % of the rows")
+    left.legend(loc="lower right")
+    right.hist(alarms, bins=np.arange(-0.5, max(alarms) + 1.5), color="#2a78b5")
+    right.set_xlabel("false alarms in a stable quarter")
+    right.set_ylabel(f"of {len(alarms)} quarters")
+    rate = f"{facts['false_alarms_per_quarter']:.2f} a quarter, {promised['false_alarms_per_quarter']:g} promised"
+    right.set_title(rate, loc="left")
+    right.xaxis.get_major_locator().set_params(integer=True)
+    PICTURE.parent.mkdir(exist_ok=True)
+    figure.savefig(PICTURE)
