@@ -56,13 +56,14 @@ def concept_drift(traffic: Traffic, broken: bool) -> Alarm | None:
     answered = (confirmed + 1) * config.watch().window_rows * len(SIZES) // sum(SIZES)
 
     def moved() -> dict[str, Any]:
-        return {alarm["column"]: alarm["where"] for alarm in watch.watch()["alarms"]}
+        now = {alarm["column"]: alarm["where"] for alarm in watch.watch()["alarms"]}
+        return now if ERROR in now else {}
 
     traffic.relabel(answered, flipped=True)
-    found = wait_for(lambda: now if ERROR in (now := moved()) else {}, 60, pause=3)
+    found = wait_for(moved, 60, pause=3)
     seconds, told = time.time() - start, found and wait_for(lambda: alerts(start, "DriftConfirmed"), 30)
     traffic.relabel(2 * answered, flipped=False)
-    back = wait_for(lambda: ERROR not in moved(), 30, pause=1)
+    back = wait_for(lambda: not moved(), 30, pause=1)
     if not (told and back) or set(found) - before != {ERROR}:
         return None
     return Alarm(f"{ERROR}, {found[ERROR]}", seconds, "the inputs stayed quiet; gone when the labels were put right")
