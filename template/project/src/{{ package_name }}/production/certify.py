@@ -30,9 +30,9 @@ def certify() -> None:
         others = [whole[place] for place in range(len(whole)) if place not in held_out]
         judge = drift.learn(found, others, watch, len(found) + 1)
         alarms += [_alarms(judge, counts, held_out, watch, rng) for _ in range(QUARTERS)]
-    columns = {}
+    columns, percents = dict[str, Any](), sorted({promised.shift_percent, *range(5, 101, 5)})
     for name, column in profile.items():
-        power = {percent: _power(column, counts[name], percent / 100, watch, rng) for percent in range(5, 101, 5)}
+        power = {percent: _power(column, counts[name], percent / 100, watch, rng) for percent in percents}
         enough = [percent for percent, share in power.items() if share >= POWER]
         columns[name] = {"power": power, "found_from_percent": min(enough, default=None)}
     sure = [name for name, found in columns.items() if (found["found_from_percent"] or 101) <= promised.shift_percent]
@@ -46,7 +46,7 @@ def certify() -> None:
     print(f"certify: {rate:.2f} false alarms in a stable quarter, {promised.false_alarms_per_quarter:g} promised")
     said = f"a shift of {promised.shift_percent:g} % is found within {promised.within_days:g} days in"
     print(f"certify: {said} {len(sure)} of {len(columns)} columns -> {PICTURE}")
-    for name in columns.keys() - sure:
+    for name in (name for name in columns if name not in sure):
         print(f"certify: {name}: {_why(columns[name]['found_from_percent'], profile[name], watch)}")
 
 

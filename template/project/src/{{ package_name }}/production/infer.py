@@ -196,7 +196,7 @@ def _found(rows: float, days: int) -> dict[str, float]:
     least = 100 * math.sqrt(assumed["rows_of_a_shift"]["value"] / rows)
     return {
         "shift_percent": min(90, max(SHIFT, math.ceil(least))),
-        "within_days": days * assumed["confirm_windows"]["value"],
+        "within_days": days * (assumed["confirm_windows"]["value"] + 1),
     }
 
 

@@ -163,7 +163,7 @@ def follow(given: Facts) -> Facts:
 
 def _watch(drift: Facts, assumed: Facts) -> Facts:
     """Return windows and sizes for drift: the named shift must rise above chance, and be confirmed in time."""
-    days = called("drift_window_days", call(_weeks, drift["within_days"] / assumed["confirm_windows"]))
+    days = called("drift_window_days", call(_weeks, drift["within_days"] / (assumed["confirm_windows"] + 1)))
     shift = called("drift_shift", drift["shift_percent"] / 100)
     return {
         "window_days": days,

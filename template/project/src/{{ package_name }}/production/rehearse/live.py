@@ -61,7 +61,8 @@ def concept_drift(traffic: Traffic, broken: bool) -> Alarm | None:
 
     traffic.relabel(answered, flipped=True)
     found = wait_for(moved, 60, pause=3)
-    seconds, told = time.time() - start, found and wait_for(lambda: alerts(start, "DriftConfirmed"), 30)
+    seconds = time.time() - start
+    told = wait_for(lambda: alerts(start, "DriftConfirmed"), 30 if found else 0)
     traffic.relabel(2 * answered, flipped=False)
     back = wait_for(lambda: not moved(), 30, pause=1)
     if not (told and back) or set(found) - before != {ERROR}:
