@@ -26,6 +26,8 @@ for line in sys.stdin:
     targets, slo = json.loads(line), yaml.safe_load(Path("slo.yaml").read_text())
     for name in ("peak_rps", "window_days"):
         slo[name] = targets.pop(name)
+    for name in ("shift_percent", "within_days"):
+        slo["drift"][name] = targets.pop(f"drift_{name}")
     for name, value in targets.items():
         slo["objectives"][name]["target"] = value
     Path("slo.yaml").write_text(yaml.safe_dump(slo))
@@ -39,6 +41,7 @@ CLASHES: list[dict[str, Any]] = [
     {"availability_percent": 99.9999},
     {"availability_percent": 99.9, "rollback_seconds": 600, "window_days": 7},
     {"availability_percent": 99.999, "peak_rps": 1, "window_days": 14},
+    {"drift_shift_percent": 1, "drift_within_days": 2},
 ]
 
 
@@ -55,6 +58,8 @@ def drawn(count: int) -> list[dict[str, Any]]:
             "rollback_seconds": of.choice([1, 2, 10, 100, 600]),
             "cost_per_1000": of.choice([0.0003, 0.0005, 0.001, 0.005, 0.05]),
             "window_days": of.choice([7, 14, 28, 90]),
+            "drift_shift_percent": of.choice([1, 2, 3, 10, 20, 20, 20, 90]),
+            "drift_within_days": of.choice([1, 5, 27, 28, 28, 90]),
         }
         for _ in range(count)
     ]
