@@ -170,8 +170,8 @@ def utilisation(at: pl.Series) -> float | None:
 
 
 def _metrics(verdict: Verdict) -> str:
-    alarmed, judged = {alarm["column"] for alarm in verdict["alarms"]}, verdict["windows"]
-    columns = judged[-1]["over_threshold"] if judged else {}
+    alarmed = {alarm["column"] for alarm in verdict["alarms"]}
+    columns = dict.fromkeys(name for window in verdict["windows"] for name in window["over_threshold"])
     found = {f"drift_alarm{_label(name)}": int(name in alarmed) for name in columns}
     found |= {f"missing_excess{_label(name)}": excess for name, excess in verdict["missing_excess"].items()}
     found |= {name: verdict[name] for name in ALWAYS}
