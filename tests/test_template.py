@@ -357,9 +357,10 @@ def test_the_emitted_repo_is_small(render: Render) -> None:
 
 def lines_of_code(text: str) -> int:
     """Count the lines on which a token begins or goes on, but those of docstrings."""
-    silent = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
-    tokens = [each for each in tokenize.generate_tokens(io.StringIO(text).readline) if each.type not in silent]
-    lines = {line for each in tokens for line in range(each.start[0], each.end[0] + 1)}
+    silent = {"COMMENT", "NL", "NEWLINE", "INDENT", "DEDENT", "ENDMARKER"}
+    tokens = tokenize.generate_tokens(io.StringIO(text).readline)
+    spans = [(t.start[0], t.end[0]) for t in tokens if tokenize.tok_name[t.type] not in silent]
+    lines = {line for start, end in spans for line in range(start, end + 1)}
     kinds = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, kinds) and ast.get_docstring(node) is not None:
