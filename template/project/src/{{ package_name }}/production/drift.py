@@ -8,7 +8,7 @@ import itertools
 from typing import Any
 
 import numpy as np
-from scipy.stats import t
+from scipy.special import stdtrit
 
 from . import config, matrix
 
@@ -30,7 +30,7 @@ def learn(features: matrix.Columns, windows: list[np.ndarray], watch: config.Wat
         groups = [thin(part, watch.window_rows) for part in parts]
     # Windows in a row are alike: each confirmation counts half.
     chance = min(0.5, (watch.false_alarms_per_window / columns) ** (2 / (watch.confirm_windows + 1)))
-    width = t.isf(chance, len(groups) - 1) * np.sqrt(1 + 1 / len(groups))
+    width = stdtrit(len(groups) - 1, 1 - chance) * np.sqrt(1 + 1 / len(groups))
     profile: Profile = {}
     for name, array in features.items():
         bins = matrix.levels(array) or deciles(array)

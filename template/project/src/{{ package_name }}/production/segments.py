@@ -9,20 +9,28 @@ from typing import Any
 
 import polars as pl
 
+from .parse import thinned
+
 Schema = dict[str, Any]  # Polars types, by column
 LOCK, LEVEL = Path("run/predictions.lock"), 12  # zstd: 25 bytes a row; at 3 it is 28, at 19 it takes 20 times as long
 
 
-def read(schema: Schema) -> pl.DataFrame:
-    """Return every entry so far with these columns, null where an entry has none; pack what is whole."""
+def read(schema: Schema, most: int = 1 << 40) -> pl.DataFrame:
+    """Return every entry so far with these columns, null where an entry has none; pack what is whole.
+
+    Of more than `most`, an even share by id is kept; `stands_for` says how many entries each stands for.
+    """
     LOCK.parent.mkdir(exist_ok=True)
     with LOCK.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # of those who read and pack; no worker waits for it
         for path in Path().glob("run/*/predictions-*.jsonl"):
             _pack(path)
-        whole = [pl.read_parquet(path) for path in sorted(Path().glob("run/*/predictions-*.parquet"))]
-        open_still = [_lines(path) for path in sorted(Path().glob("run/*/predictions-*.jsonl"))]
-    return pl.concat([pl.DataFrame(schema=schema), *(_fit(part, schema) for part in whole + open_still)])
+        whole = [pl.scan_parquet(path) for path in sorted(Path().glob("run/*/predictions-*.parquet"))]
+        open_still = [_lines(path).lazy() for path in sorted(Path().glob("run/*/predictions-*.jsonl"))]
+        entries = pl.concat([pl.LazyFrame(schema=schema), *(_fit(part, schema) for part in whole + open_still)])
+        rows = entries.select(pl.len()).collect().item()
+        some = entries.filter(thinned("id", rows, most)).collect(engine="streaming")
+    return some.with_columns(stands_for=pl.lit(round(rows / max(some.height, 1), 9)))
 
 
 def retire(days: float) -> int:
@@ -57,10 +65,11 @@ def _lines(path: Path) -> pl.DataFrame:
     return pl.read_ndjson(io.BytesIO(whole), infer_schema_length=None) if whole else pl.DataFrame()
 
 
-def _fit(part: pl.DataFrame, schema: Schema) -> pl.DataFrame:
+def _fit(part: pl.LazyFrame, schema: Schema) -> pl.LazyFrame:
     """Return a part in the columns of `schema`; releases with another contract log other rows."""
-    fitted = [_column(pl.col(name), part.schema.get(name), kind).alias(name) for name, kind in schema.items()]
-    return part.select(fitted) if part.height else pl.DataFrame(schema=schema)
+    found = part.collect_schema()
+    fitted = [_column(pl.col(name), found.get(name), kind).alias(name) for name, kind in schema.items()]
+    return part.select(fitted) if found else pl.LazyFrame(schema=schema)
 
 
 def _column(column: pl.Expr, found: Any, wanted: Any) -> pl.Expr:

@@ -3,6 +3,7 @@
 import json
 import time
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from .stages import features, load_features, read_json, windows, write_json
 
 REPORT, PAGE, METRICS = Path("reports/watch.json"), Path("reports/drift.html"), Path("run/watch.prom")
 ALWAYS = ("freshness_hours", "model_age_days", "cost_usd_per_1000", "volume", "labels_unknown", "labels_repeated")
+MOST = 100_000  # entries of the log are looked at: it bounds time and memory
 Verdict = dict[str, Any]
 
 
@@ -22,26 +24,28 @@ def watch(report: bool = False) -> Verdict:
     contract, params = config.contract(), config.params()
     if gone := segments.retire(days := promises.follow(promises.inputs())["log_days"]):
         print(f"watch: {gone} files of predictions older than {days:g} days are deleted; see ops/derived/capacity.md")
-    rows, said, labels = read_log(contract)
+    rows, said, labels = read_log(contract, MOST)
     if rows.is_empty():
         raise config.Problem("watch: no prediction was logged yet; `make up`, and send requests")
     profile = read_json(releases.source(str(releases.stable())) / "model/profile.json")
     when, p = _times(rows, said, contract), np.array(said["prediction"].to_list())
     now = np.datetime64("now") if params.clock == "wall" else when.max()
     told = said.join(labels, on="id", how="left", maintain_order="left")["label"]
-    y, known = matrix.targets(told.to_list(), contract), told.is_not_null().to_numpy()
-    error = np.full(len(y), np.nan)
-    error[known] = matrix.error(y[known], p[known])
-    found = features(rows, contract) | {drift.PREDICTION: matrix.outcome(p, contract), drift.ERROR: error}
+    y, known = np.full(len(p), np.nan), told.is_not_null().to_numpy()
+    y[known] = matrix.targets(told.drop_nulls().to_list(), contract)
+
+    def look(picked: np.ndarray) -> matrix.Columns:
+        return features(rows[picked], contract) | {drift.PREDICTION: matrix.outcome(p[picked], contract)}
+
     newest, newest_p = rows.tail(config.watch().window_rows), p[-config.watch().window_rows :]
     missing = {name: newest[name].null_count() / newest.height - c.nulls for name, c in contract.columns.items()}
     verdict: Verdict = {"rows": rows.height, "now": str(now), "freshness_hours": _hours(now - when.max())}
     since = np.datetime64(profile["trained_until"]) if contract.time else now  # else its age is unknown
     verdict["model_age_days"] = _hours(now - since) / 24
-    verdict |= judge(profile["columns"], found, when) | {"missing_excess": missing}
+    verdict |= judge(profile["columns"], when, y, p, look) | {"missing_excess": missing}
     verdict |= {
-        "cost_usd_per_1000": _cost(said["at"]),
-        "utilisation": utilisation(said["at"]),
+        "cost_usd_per_1000": _cost(said),
+        "utilisation": utilisation(said),
         "labels_unknown": labels.join(said, on="id", how="anti").height,  # no prediction of that id is in the log
         "labels_repeated": int((labels["came"] - 1).sum()),
         "quality": quality(y, p, known, when, params.seed),
@@ -58,16 +62,16 @@ def watch(report: bool = False) -> Verdict:
     METRICS.write_text(_metrics(verdict), encoding="utf-8")
     if report:
         whole = windows(when, config.watch().window_days) or [np.arange(len(when))]
-        _draw({name: array[whole[-1]] for name, array in found.items()}, params)
+        _draw(look(drift.thin(whole[-1], 5 * config.watch().window_rows)), params)
     alarms = ", ".join(f"{a['column']} since {a['since'][:10]}" for a in verdict["alarms"])
     good = "AUC {auc:.3f} ({auc_low:.3f} to {auc_high:.3f})".format(**verdict["quality"]) if verdict["quality"] else ""
     print(f"watch: {rows.height} rows; drift: {alarms or 'none'}; {good or 'too few labels'}")
     return verdict
 
 
-def read_log(contract: config.Contract) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+def read_log(contract: config.Contract, most: int = 1 << 40) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
     """Return the rows that the model answered, in the order of their time; what it said (id, release, at, prediction);
-    and late labels.
+    and late labels. Of more entries than `most`, an even share.
     """
     text = {"string": pl.String, "datetime": pl.Datetime("us")}
     kinds: dict[str, Any] = {name: text.get(column.type, pl.Float64) for name, column in contract.columns.items()}
@@ -77,7 +81,7 @@ def read_log(contract: config.Contract) -> tuple[pl.DataFrame, pl.DataFrame, pl.
     prediction = pl.List(pl.Float64) if contract.task == "multiclass" else pl.Float64
     schema: dict[str, Any] = {"id": pl.String, "release": pl.String, "at": pl.Float64, "prediction": prediction}
     schema |= {"label": label, "fallback": pl.Boolean, "row": pl.Struct(kinds)}
-    entries = segments.read(schema)
+    entries = segments.read(schema, most)
     order = pl.col("row").struct.field(contract.time) if contract.time else pl.col("at")
     served = entries.filter(pl.col("prediction").is_not_null(), pl.col("fallback").is_null()).sort(order)
     # A label that comes twice counts once: the newest is right.
@@ -86,18 +90,25 @@ def read_log(contract: config.Contract) -> tuple[pl.DataFrame, pl.DataFrame, pl.
     return served["row"].struct.unnest(), served.drop("row", "label", "fallback"), labels
 
 
-def judge(profile: drift.Profile, found: dict[str, np.ndarray], when: np.ndarray) -> Verdict:
-    """Return each whole window's distances over their thresholds, and the alarms: confirmed in a row, still on."""
+def judge(
+    profile: drift.Profile, when: np.ndarray, y: np.ndarray, p: np.ndarray, look: Callable[[np.ndarray], matrix.Columns]
+) -> Verdict:
+    """Return each whole window's distances over their thresholds, and the alarms: confirmed in a row, still on.
+
+    `look` returns what is watched of some rows. A window is judged by as many as are needed, however many it has.
+    """
     watch, streak = config.watch(), dict.fromkeys(profile, 0)
     judged: list[Verdict] = []
     alarms: dict[str, Verdict] = {}
     for window in windows(when, watch.window_days):
-        end, ratios = str(when[window].max()), dict[str, float]()
+        end, ratios, told = str(when[window].max()), dict[str, float](), window[~np.isnan(y[window])]
+        some, told = drift.thin(window, watch.window_rows), drift.thin(told, watch.window_rows)
+        found = look(some) if len(some) >= watch.window_rows // 2 else {}
+        found |= {drift.ERROR: matrix.error(y[told], p[told])} if len(told) >= watch.window_rows // 2 else {}
         for name, column in profile.items():
-            rows = window if name != drift.ERROR else window[~np.isnan(found[name][window])]
-            if len(rows) < watch.window_rows // 2:
-                continue  # too few to say
-            now = drift.shares(found[name][drift.thin(rows, watch.window_rows)], column["bins"])
+            if name not in found:
+                continue  # too few rows to say
+            now = drift.shares(found[name], column["bins"])
             far = drift.distance(np.array(column["shares"]), now, column["bins"])
             ratios[name] = far / column["threshold"]
             streak[name] = streak[name] + 1 if ratios[name] > 1 else 0
@@ -154,19 +165,20 @@ def _hours(span: np.timedelta64) -> float:
     return float(span / np.timedelta64(1, "h"))
 
 
-def _cost(at: pl.Series) -> float:
+def _cost(said: pl.DataFrame) -> float:
     """Return what 1000 answered rows cost so far, in USD: the planned machines, by the hours of the log."""
-    planned = promises.capacity(promises.inputs())
+    planned, at = promises.capacity(promises.inputs()), said["at"].to_numpy()
     usd_per_second = planned["replicas"] * planned["usd_per_hour"] / 3600
-    return float(1000 * usd_per_second * (at.max() - at.min()) / len(at))  # type: ignore[operator]
+    return float(1000 * usd_per_second * np.ptp(at) / said["stands_for"].sum())
 
 
-def utilisation(at: pl.Series) -> float | None:
+def utilisation(said: pl.DataFrame) -> float | None:
     """Return which share of what the planned replicas carry the busiest hour used; None before a week of log."""
-    if at.max() - at.min() < 7 * 86400:  # type: ignore[operator]
+    at = said["at"].to_numpy()
+    if np.ptp(at) < 7 * 86400:
         return None
-    planned, busiest = promises.capacity(promises.inputs()), (at // 3600).value_counts()["count"].max()
-    return float(busiest / 3600 / (planned["replicas"] * planned["replica_rps"]))  # type: ignore[operator]
+    planned, busiest = promises.capacity(promises.inputs()), np.unique(at // 3600, return_counts=True)[1].max()
+    return float(busiest * said["stands_for"][0] / 3600 / (planned["replicas"] * planned["replica_rps"]))
 
 
 def _metrics(verdict: Verdict) -> str:

@@ -1,0 +1,132 @@
+"""Measure what `make watch` costs on a log of a million answered rows, beside Evidently and SciPy.
+
+Ours does all it does every day: it reads the log, joins labels, judges each column, writes verdict
+and metrics. The others are given the same columns as Parquet, and only test for drift. Each is a
+process of its own: CPU seconds and peak memory of the whole of it, imports included.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+from datetime import timedelta
+from pathlib import Path
+
+import polars as pl
+import yaml
+
+HERE = Path(__file__).resolve().parent
+OURS = "import sys; from {package}.production import watch; watch.watch()"
+EVIDENTLY = """
+import pandas as pd
+from evidently import Report
+from evidently.presets import DataDriftPreset
+reference, window = pd.read_parquet("reference.parquet"), pd.read_parquet("window.parquet")
+Report([DataDriftPreset()]).run(window, reference).dict()
+"""
+SCIPY = """
+import polars as pl
+from scipy.stats import chi2_contingency, ks_2samp
+reference, window = pl.read_parquet("reference.parquet"), pl.read_parquet("window.parquet")
+for name in window.columns:
+    if window.schema[name] == pl.String:
+        a, b = (each[name].value_counts() for each in (reference, window))
+        chi2_contingency(a.join(b, on=name).select("count", "count_right").to_numpy())
+    else:
+        ks_2samp(*(each[name].drop_nulls().to_numpy() for each in (reference, window)))
+"""
+
+
+def prepare(project: Path, folder: Path, rows: int) -> None:
+    """Copy what watch reads, and log rows of the past as if answered in one window."""
+    for name in ("ops", "releases"):
+        shutil.copytree(project / name, folder / name)
+    for name in ("contract.yaml", "slo.yaml", "params.yaml"):
+        shutil.copy(project / name, folder)
+    release = json.loads((project / "reports/package.json").read_text())["release"]
+    (folder / "releases/stable").write_text(release + "\n")
+    contract = yaml.safe_load((folder / "contract.yaml").read_text())
+    params = yaml.safe_load((folder / "params.yaml").read_text())
+    days = json.loads((folder / "ops/derived/watch.json").read_text())["window_days"]
+    valid = pl.read_parquet(project / "data/valid.parquet")
+    columns = list(contract["columns"])
+    valid.select(columns).head(100_000).write_parquet(folder / "reference.parquet")
+    start = pl.Series([params["split"]["evaluate_until"]]).str.to_datetime(time_unit="us")[0]
+    (folder / "run/blue").mkdir(parents=True)
+    windows = []
+    for part in range(0, rows, 1_000_000):
+        size = min(1_000_000, rows - part)
+        frame = valid.sample(size, with_replacement=True, seed=part)
+        at = pl.int_range(part, part + size, eager=True) / rows
+        when = pl.Series([start]).new_from_index(0, size) + at * timedelta(days=days)
+        frame = frame.select(columns).with_columns(when.alias(contract["time"]))
+        windows.append(folder / f"window-{part}.parquet")
+        frame.select(columns).write_parquet(windows[-1])
+        history = [pl.lit(0.2).alias(name) for name in contract["history"]]
+        log = frame.select(
+            pl.format("r{}", pl.int_range(part, part + size)).alias("id"),
+            pl.lit(release).alias("release"),
+            (1.4e9 + at * 86400 * days).alias("at"),
+            (at % 1).alias("prediction"),
+            pl.struct(*columns, contract["time"], *history).alias("row"),
+        )
+        log.write_parquet(folder / f"run/blue/predictions-{part}-0.parquet")
+    pl.scan_parquet(windows).sink_parquet(folder / "window.parquet")
+
+
+def measure(code: str, folder: Path, source: Path) -> dict[str, float]:
+    """Return CPU seconds and peak MB of a process."""
+    command = ["/usr/bin/env", f"PYTHONPATH={source}", sys.executable, "-c", code]
+    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL)
+    _, status, used = os.wait4(process.pid, 0)
+    if status:
+        raise SystemExit("an engine broke: see above")
+    return {"cpu_s": used.ru_utime + used.ru_stime, "peak_mb": used.ru_maxrss / 1024}
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--project", type=Path, required=True, help="one that has packaged")
+    options.add_argument("--rows", type=int, default=1_000_000)
+    options.add_argument("--rounds", type=int, default=3)
+    given = options.parse_args()
+    project, found, large = given.project.resolve(), {}, {}
+    (package,) = (path.parent.name for path in (project / "src").glob("*/production"))
+    engines = {"ours": OURS.format(package=package), "Evidently": EVIDENTLY, "SciPy": SCIPY}
+    for rows in (given.rows, 10 * given.rows):
+        with tempfile.TemporaryDirectory() as name:
+            prepare(project, folder := Path(name), rows)
+            if rows > given.rows:
+                large = measure(engines["ours"], folder, project / "src")
+                continue
+            for engine, code in engines.items():
+                runs = [measure(code, folder, project / "src") for _ in range(given.rounds)]
+                found[engine] = {
+                    key: statistics.median(run[key] for run in runs) for key in runs[0]
+                }
+                print(engine, found[engine], flush=True)
+    facts = {"rows": given.rows, "rounds": given.rounds, "cores": os.cpu_count()}
+    facts |= {"engines": found, "ours_at_ten_times": large}
+    (HERE / "results.json").write_text(json.dumps(facts, indent=1) + "\n")
+    lines = [
+        f"A log of {given.rows:,} rows by 18 columns in one window, medians of {given.rounds}:",
+        "",
+        "| engine | CPU, s | peak memory, MB | ours of it: CPU | memory |",
+        "|---|---:|---:|---:|---:|",
+    ]
+    for name, cost in found.items():
+        cpu, memory = (cost[key] / found["ours"][key] for key in ("cpu_s", "peak_mb"))
+        told = "| {} | {cpu_s:.2f} | {peak_mb:.0f} | 1/{:.1f} | 1/{:.1f} |"
+        lines.append(told.format(name, cpu, memory, **cost))
+    told = "Ours at {:,} rows: {cpu_s:.1f} s, {peak_mb:.0f} MB."
+    lines += ["", told.format(10 * given.rows, **large)]
+    (HERE / "results.md").write_text("\n".join(lines) + "\n")
+    print("\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()
