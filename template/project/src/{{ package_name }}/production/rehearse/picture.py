@@ -56,13 +56,13 @@ def draw(story: dict[str, Any], sent: list[Sent]) -> str:
     served.set_yticks(range(len(names)), names, fontsize=8, family="monospace")
     served.set_ylim(-0.6, len(names) - 0.4)
     served.set_xlabel("seconds since the first request; grey: a fault is on")
-    ends: list[float] = []  # of the last name in each row above the picture
+    taken: list[float] = []  # of the last name in each row above the picture
     for result in (r for r in story["results"] if r["live"] and "end" in r):
         start, end = result["start"] - sent[0].at, result["end"] - sent[0].at
         for axis in figure.axes:
             axis.axvspan(start, end, color="#8793a8", alpha=0.2, lw=0)
-        row = next((row for row, free in enumerate(ends) if free <= start), len(ends))
-        ends[row : row + 1] = [start + 0.0065 * at.max() * len(result["id"])]
+        row = next((row for row, free in enumerate(taken) if free <= start), len(taken))
+        taken[row : row + 1] = [start + 0.0065 * at.max() * len(result["id"])]
         traffic.annotate(result["id"], (start, 1.02 + 0.1 * row), xycoords=("data", "axes fraction"), fontsize=8)
     for axis, label in zip(figure.axes, LABELS, strict=True):
         axis.set_ylabel(label)
