@@ -1,7 +1,6 @@
 """Propose contract.yaml, the split and the windows of drift from the data itself: `make contract`."""
 
 import json
-import re
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -31,11 +30,7 @@ def contract(json: bool = False) -> None:
             f"contract: {params.source} cannot be read ({reason}); see source in params.yaml"
         ) from None
     Path("contract.yaml").write_text(text(found, old), encoding="utf-8")
-    settings = Path("params.yaml").read_text(encoding="utf-8")
-    for key, value in {**found.split, **found.watch, **found.train}.items():
-        shown = f'"{value}"' if isinstance(value, str) else f"{value:g}"
-        settings = re.sub(rf"(?m)^  {key}: (\"[^\"]*\"|[^ #\n]*)", f"  {key}: {shown}", settings, count=1)
-    Path("params.yaml").write_text(settings, encoding="utf-8")
+    config.set_params(**found.split, **found.watch, **found.train)
     print(told(found, json))
 
 

@@ -1,8 +1,5 @@
 """Judge the candidate on rows that it has not seen: every gate must hold, or nothing is packaged."""
 
-import os
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -11,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from . import config, lean, matrix, metrics, releases, score
-from .stages import HISTORY, LEVELS, MODEL, REPORT, VALID, labelled, load_features, read_json, write_json
+from .stages import LEVELS, MODEL, REPORT, VALID, labelled, load_features, read_json, write_json
 
 Report = dict[str, Any]
 
@@ -78,12 +75,7 @@ def _champion(rows: pl.DataFrame) -> dict[str, np.ndarray]:
         return {}
     with tempfile.TemporaryDirectory() as folder:
         rows.write_parquet(asked := Path(folder, "rows.parquet"))
-        command = [sys.executable, "-m", str(__package__), "score", str(asked), f"{folder}/scored.parquet"]
-        root = releases.source(release).resolve()
-        environment = os.environ | {"PYTHONPATH": str(root), "HISTORY": str(HISTORY.resolve())}
-        done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True)
-        if done.returncode:
-            raise config.Problem(f"evaluate: release {release} cannot score: {done.stderr[-200:]}")
+        releases.ask(release, "-m", str(__package__), "score", str(asked), f"{folder}/scored.parquet")
         return {"champion": score.read(f"{folder}/scored.parquet")}
 
 

@@ -4,7 +4,6 @@ import contextlib
 import http.client
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -46,13 +45,6 @@ def copy_repo(root: Path) -> None:
         shutil.copy(name, root)
     for name in ("src", "ops", ".github"):
         shutil.copytree(name, root / name)
-
-
-def set_param(key: str, value: object) -> None:
-    """Rewrite one value of params.yaml, which is the bench's own copy."""
-    path = Path("params.yaml")
-    settings = re.sub(rf"(?m)^( *){key}: [^ #\n]+", rf"\g<1>{key}: {value}", path.read_text(encoding="utf-8"), count=1)
-    path.write_text(settings, encoding="utf-8")
 
 
 def link_source(root: Path) -> None:

@@ -20,7 +20,7 @@ import numpy as np
 from .. import config, evaluate, plan, releases, stack, watch
 from ..stages import read_json, write_json
 from . import lab, live, new_release, offline, picture
-from .lab import LIVE, OFFLINE, DoesNotApply, copy_repo, link_source, set_param
+from .lab import LIVE, OFFLINE, DoesNotApply, copy_repo, link_source
 from .traffic import SIZES, Sent, Traffic
 
 BENCH, QUIET_WINDOWS = Path(".rehearsal"), 4  # so many windows of drift must pass without an alarm
@@ -72,10 +72,10 @@ def _bench() -> Iterator[None]:
         (BENCH / path).symlink_to(path.resolve())
     link_source(BENCH)
     with contextlib.chdir(BENCH):
-        set_param("clock", "data")  # the replay's own time is now
+        config.set_params(clock="data")  # the replay's own time is now
         if not config.contract().time:  # a window then lasts as long as its rows take to be sent
             seconds = config.params().watch.window_rows / (sum(SIZES) / len(SIZES) * config.slo().peak_rps)
-            set_param("window_days", math.ceil(seconds) / 86400)
+            config.set_params(window_days=math.ceil(seconds) / 86400)
             with contextlib.redirect_stdout(io.StringIO()):
                 plan.plan()
         releases.record("packaged", release=release)
