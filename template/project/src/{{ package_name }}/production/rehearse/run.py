@@ -17,7 +17,7 @@ from typing import Any
 import jinja2
 import numpy as np
 
-from .. import config, evaluate, plan, releases, stack, watch
+from .. import config, plan, releases, stack, watch
 from ..stages import read_json, write_json
 from . import lab, live, new_release, offline, picture
 from .lab import LIVE, OFFLINE, DoesNotApply, copy_repo, link_source
@@ -33,7 +33,7 @@ def rehearse(only: str = "") -> int:
         raise config.Problem(f"rehearse: no fault {only}; did you mean {near[0]}?")
     moving, still = ([name for name in faults if only in ("", name)] for faults in (LIVE, OFFLINE))
     reports, sent = Path("reports").resolve(), []
-    story: dict[str, Any] = {"started": time.time(), "results": [], "control": [], "months": evaluate.by_month()}
+    story: dict[str, Any] = {"started": time.time(), "results": [], "control": []}
     with _bench():
         if moving:
             sent = _perform(moving, still, story)
