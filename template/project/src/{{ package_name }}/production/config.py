@@ -232,8 +232,7 @@ def params(root: Path = Path()) -> Params:
 
 def set_params(**values: object) -> None:
     """Rewrite values of params.yaml, each by the name of its key, and leave all comments as they are."""
-    path = Path("params.yaml")
-    text = path.read_text(encoding="utf-8")
+    text = (path := Path("params.yaml")).read_text(encoding="utf-8")
     for key, value in values.items():
         shown = f'"{value}"' if isinstance(value, str) else str(value).removesuffix(".0")
         text = re.sub(rf'(?m)^( *){key}: ("[^"]*"|[^ #\n]+)', rf"\g<1>{key}: {shown}", text, count=1)

@@ -50,6 +50,8 @@ def watch(report: bool = False) -> Verdict:
     if report:
         _draw(found, windows(when, params.watch.window_days), params)
     alarms = ", ".join(f"{a['column']} since {a['since'][:10]}" for a in verdict["alarms"])
+    if any(alarm["windows"] >= 2 * params.watch.confirm_windows for alarm in verdict["alarms"]):
+        print("watch: drift was confirmed twice in a row; a retraining is proposed: `make retrain`")
     told = "AUC {auc:.3f} ({auc_low:.3f} to {auc_high:.3f})".format(**verdict["quality"]) if verdict["quality"] else ""
     print(f"watch: {rows.height} rows; drift: {alarms or 'none'}; {told or 'too few labels'}")
     return verdict
@@ -90,9 +92,10 @@ def judge(profile: drift.Profile, found: dict[str, np.ndarray], when: np.ndarray
         judged.append({"end": end, "rows": len(rows), "over_threshold": ratios})
         for name, ratio in ratios.items():
             streak[name] = streak[name] + 1 if ratio > 1 else 0
-            if streak[name] == watch.confirm_windows:
-                alarms[name] = {"column": name, "since": end, "over_threshold": ratio}
-            elif not streak[name]:
+            if streak[name] >= watch.confirm_windows:
+                alarm = {"column": name, "since": end, "over_threshold": ratio}
+                alarms[name] = alarms.get(name, alarm) | {"windows": streak[name]}
+            else:
                 alarms.pop(name, None)
     return {"windows": judged, "alarms": list(alarms.values())}
 

@@ -121,8 +121,10 @@ class Traffic(threading.Thread):
 def requests() -> list[Request]:
     """Return the live rows, thinned to what watch needs per window, cut into requests."""
     contract, params, sizes = config.contract(), config.params(), itertools.cycle(SIZES)
-    live = pl.scan_parquet(VALID).filter(pl.col(contract.clock) >= params.split.evaluate_until)
-    frame = live.select(contract.target, *{contract.clock: 0, **dict.fromkeys(contract.row)}).collect()
+    there = pl.scan_parquet(VALID).select(contract.target, *{contract.clock: 0, **dict.fromkeys(contract.row)})
+    frame = there.filter(pl.col(contract.clock) >= params.split.evaluate_until).collect()
+    if frame.height < params.watch.window_rows // 2:  # after a retraining: those that judged are new to the model too
+        frame = there.filter(pl.col(contract.clock) >= params.split.train_until).collect()
     times = frame[contract.clock].to_numpy()
     number = windows(times, params.watch.window_days)
     kept = np.concatenate(
