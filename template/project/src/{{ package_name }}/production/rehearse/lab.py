@@ -43,7 +43,7 @@ def copy_repo(root: Path) -> None:
     """Copy code and promises, without data, models and releases."""
     for name in ("contract.yaml", "slo.yaml", "params.yaml", "bentofile.yaml", "requirements-serve.txt"):
         shutil.copy(name, root)
-    for name in ("src", "ops", ".github"):
+    for name in ("src", "ops", ".github", "docs"):
         shutil.copytree(name, root / name)
 
 
