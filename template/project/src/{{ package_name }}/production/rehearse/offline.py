@@ -14,7 +14,6 @@ from .. import config, releases
 from ..stages import FEATURES, RAW, REPORT, VALID, read_json, write_json
 from .lab import OFFLINE, PACKAGE, Alarm, DoesNotApply, refusal, scratch
 
-ARGUMENTS = "x, y, *rest"
 SKEWED = """
 
 right = features
@@ -136,13 +135,13 @@ def future_row(root: Path) -> str:
 
 def worse_candidate(root: Path) -> str:
     """Give three of four training labels to some other row."""
-    _wrap(root, "train", ARGUMENTS, "once(x, np.where(np.arange(len(y)) % 4, np.roll(y, 999), y), *rest)")
+    _wrap(root, "train", "x, y, *rest", "once(x, np.where(np.arange(len(y)) % 4, np.roll(y, 999), y), *rest)")
     return "gate champion"
 
 
 def no_better_than_baseline(root: Path) -> str:
     """Let the model see nothing of its rows: it answers the same to all."""
-    _wrap(root, "train", ARGUMENTS, "once(np.zeros_like(x), y, *rest)")
+    _wrap(root, "train", "x, y, *rest", "once(np.zeros_like(x), y, *rest)")
     return "gate baseline"
 
 
@@ -165,7 +164,7 @@ def unstable_model(root: Path) -> str:
 
 def irreproducible(root: Path) -> str:
     """Let each training see its rows in another order."""
-    _wrap(root, "train", ARGUMENTS, "once(x[(order := np.random.permutation(len(y)))], y[order], *rest)")
+    _wrap(root, "train", "x, y, *rest", "once(x[(order := np.random.permutation(len(y)))], y[order], *rest)")
     return "gate reproducible"
 
 
