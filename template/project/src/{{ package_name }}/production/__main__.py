@@ -1,13 +1,14 @@
 """The verbs of this repo: `python -m <package>.production VERB`; the Makefile calls them."""
 
 import argparse
+import datetime
 import importlib
 import sys
 
 from .config import Problem
 
-ALONE = ["contract", "ingest", "validate", "evaluate", "package", "plan", "monitor"]
-ALONE += ["budget", "capacity", "watch", "certify", "score", "replay", "gc"]
+ALONE = ["contract", "ingest", "validate", "evaluate", "package", "plan", "monitor", "retrain", "card"]
+ALONE += ["budget", "capacity", "watch", "certify", "score", "replay", "gc", "staleness"]
 # The module of each verb: it is imported when called, so that `plan` runs where little is installed.
 VERBS = {verb: verb for verb in ALONE} | {
     **dict.fromkeys(("featurize", "train"), "stages"),
@@ -25,6 +26,8 @@ def main() -> int:
     known["ingest"].add_argument("--source")
     known["contract"].add_argument("--json", action="store_true")
     known["plan"].add_argument("--check", action="store_true")
+    known["card"].add_argument("--check", action="store_true")
+    known["retrain"].add_argument("--until", type=datetime.datetime.fromisoformat)
     known["plan"].add_argument("--json", action="store_true")
     for verb in ("push", "pull", "gc"):
         known[verb].add_argument("--keep", type=int, default=3)

@@ -45,20 +45,20 @@ def ask(query: str) -> list[dict[str, Any]]:
         return []
 
 
-def check() -> float:
-    """Stop a promotion when the budget is spent, unless that was acknowledged since the last one.
+def check(verb: str = "promote") -> float:
+    """Stop a promotion, or a retraining, when the budget is spent, unless that was acknowledged since the last one.
 
     Return how many times the usual requests each step must see: more when little is left.
     """
     share = left()
     if share is None:
-        print("promote: what is left of the error budget is unknown: Prometheus does not answer")
+        print(f"{verb}: what is left of the error budget is unknown: Prometheus does not answer")
     elif share <= 0:
         ends = ("acknowledged", "promoted", "rolled back")
         last = next((event["event"] for event in reversed(releases.ledger()) if event["event"] in ends), "")
         if last != "acknowledged":
             what = f"the error budget is spent ({share:.0%} left), and a release is what spends it"
-            raise config.Problem(f'promote: {what}; wait, or `make budget ACK="why it must be"`')
+            raise config.Problem(f'{verb}: {what}; wait, or `make budget ACK="why it must be"`')
     policy = read_json(POLICY)
     if share is None or share >= policy["careful_below"]:
         return 1.0

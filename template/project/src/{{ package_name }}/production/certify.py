@@ -7,8 +7,8 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
-from . import config, drift, evaluate, matrix
-from .stages import PROFILE, load_features, read_json, windows, write_json
+from . import config, drift, matrix
+from .stages import LEVELS, MODEL, PROFILE, load_features, predict, read_json, windows, write_json
 
 REPORT, PICTURE = Path("reports/certificate.json"), Path("reports/certificate.svg")
 BLOCKS, FOLDS, QUARTERS, TRIALS, POWER = 7, 4, 50, 100, 0.9  # blocks of a window; quarters of each fold
@@ -59,7 +59,8 @@ def _past(watch: config.Watch) -> tuple[matrix.Columns, np.ndarray, list[np.ndar
     if len(whole) < 2 * FOLDS:
         what = f"{len(whole)} whole windows of {watch.window_days:g} days lie in the past, and {2 * FOLDS} are needed"
         raise config.Problem(f"certify: {what} to judge; bring a longer past, or lower drift.within_days in slo.yaml")
-    past[drift.PREDICTION] = matrix.outcome(evaluate.predict(past), config.contract())
+    text = MODEL.read_text(encoding="utf-8")
+    past[drift.PREDICTION] = matrix.outcome(predict(text, read_json(LEVELS), past), config.contract())
     return past, when[known], whole
 
 

@@ -246,6 +246,15 @@ def watch() -> Watch:
     return load(Path("ops/derived/watch.json"), Watch)
 
 
+def set_params(name: str = "params.yaml", /, **values: object) -> None:
+    """Rewrite values of a YAML file, each by the name of its key, and leave all comments as they are."""
+    text = (path := Path(name)).read_text(encoding="utf-8")
+    for key, value in values.items():
+        shown = f'"{value}"' if isinstance(value, str) else str(value).removesuffix(".0")
+        text = re.sub(rf'(?m)^( *){key}: ("[^"]*"|[^ #\n]+)', rf"\g<1>{key}: {shown}", text, count=1)
+    path.write_text(text, encoding="utf-8")
+
+
 def load(path: Path, kind: type[Model]) -> Model:
     try:
         return kind.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))

@@ -3,7 +3,6 @@
 import contextlib
 import io
 import json
-import re
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -33,12 +32,8 @@ def contract(json: bool = False) -> None:
             f"contract: {params.source} cannot be read ({reason}); see source in params.yaml"
         ) from None
     Path("contract.yaml").write_text(text(found, old), encoding="utf-8")
-    for name, values in (("params.yaml", {**found.split, **found.train}), ("slo.yaml", found.drift)):
-        settings = Path(name).read_text(encoding="utf-8")
-        for key, value in values.items():
-            shown = f'"{value}"' if isinstance(value, str) else f"{value:g}"
-            settings = re.sub(rf"(?m)^  {key}: (\"[^\"]*\"|[^ #\n]*)", f"  {key}: {shown}", settings, count=1)
-        Path(name).write_text(settings, encoding="utf-8")
+    config.set_params(**found.split, **found.train)
+    config.set_params("slo.yaml", **found.drift)
     with contextlib.redirect_stdout(io.StringIO()):
         plan.plan()
     print(told(found, json))

@@ -1,8 +1,5 @@
 """Judge the candidate on rows that it has not seen: every gate must hold, or nothing is packaged."""
 
-import os
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -10,8 +7,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from . import config, lean, matrix, metrics, releases, score
-from .stages import HISTORY, LEVELS, MODEL, REPORT, VALID, labelled, load_features, read_json, write_json
+from . import config, metrics, releases, score
+from .stages import LEVELS, MODEL, PROFILE, REPORT, VALID, labelled, load_features, predict, read_json, redo, write_json
 
 Report = dict[str, Any]
 
@@ -26,50 +23,29 @@ def evaluate() -> None:
     alone = {name: metrics.alone(array[past], y[past], array[now], contract.several) for name, array in found.items()}
     scores = {name: metrics.auc(metrics.questions(y_now, p)) for name, p in alone.items()}
     best = max(scores, key=lambda name: scores[name])
-    model = predict({name: array[now] for name, array in found.items()})
+    text, unseen = MODEL.read_text(encoding="utf-8"), {name: array[now] for name, array in found.items()}
+    model = predict(text, read_json(LEVELS), unseen)
     predictions = {"baseline": alone[best], "model": model} | _champion(rows)
     intervals, leads = metrics.auc_intervals(y_now, list(predictions.values()), days, params.seed)
     report: Report = {"baseline_feature": best, "baseline_auc": scores[best], "rows": len(y_now)}
     report |= {"task": contract.task, "target_mean": float(y_now.mean()), "business_metric": slo.business.metric}
     error = "mean abs error" if contract.task == "regression" else "Brier score"
+    report["reproducible"] = redo(found, y, past) == read_json(PROFILE)["redo"]
     print(f"{'':10}{'AUC':>7}{'95 % interval':>18}{error:>16}{'value per 1000':>16}")
     for (name, p), interval, lead in zip(predictions.items(), intervals.tolist(), leads.tolist(), strict=True):
         row = {"auc": metrics.auc(metrics.questions(y_now, p)), "auc_interval": interval, "auc_lead_interval": lead}
         row |= {"error": _error(y_now, p, contract), "calibration_error": metrics.calibration_error(y_now, p)}
-        report[name] = row | {"value_per_1000": _value(y_now, p, alone[best], contract, slo.business)}
+        row |= {"value_per_1000": _value(y_now, p, alone[best], contract, slo.business)}
+        report[name] = row | {"slices": _slices(rows.select(contract.slices), y_now, p)}
         shown = "{:10}{auc:7.3f}{:>18}{error:16.4g}{value_per_1000:16.1f}"
         print(shown.format(name, "{:.3f} to {:.3f}".format(*interval), **report[name]))
     if "champion" in report:
         report |= releases.manifest(releases.source(str(releases.stable()))).get("judged", {})
-    report["slices"] = _slices(rows.select(contract.slices), y_now, model)
     report["gates"] = _gates(report, params.gates, slo.objectives.quality_auc.target)
     write_json(REPORT, report)
     if failed := [gate for gate in report["gates"] if not gate["holds"]]:
         raise config.Problem("\n".join("evaluate: gate {name}: {what}".format(**gate) for gate in failed))
     print(f"evaluate: all {len(report['gates'])} gates hold -> {REPORT}")
-
-
-def by_month() -> list[dict[str, Any]]:
-    """Return AUC of baseline and model per month of the live period: hindsight, for the report."""
-    split, best = config.params().split, read_json(REPORT)["baseline_feature"]
-    found, y, when = load_features()
-    past, months, rows = labelled(when < np.datetime64(split.train_until), y), when.astype("datetime64[M]"), []
-    both = {
-        "baseline": metrics.alone(found[best][past], y[past], found[best], config.contract().several),
-        "model": predict(found),
-    }
-    for month in np.unique(months[when >= np.datetime64(split.evaluate_until)]):
-        now = (months == month) & ~np.isnan(y)
-        if now.sum() >= 200:
-            scores = {name: metrics.auc(metrics.questions(y[now], p[now])) for name, p in both.items()}
-            rows.append({"month": str(month), "rows": int(now.sum())} | scores)
-    return rows
-
-
-def predict(found: matrix.Columns) -> np.ndarray:
-    yours = lean.train_code()
-    model = yours.load(MODEL.read_text(encoding="utf-8"))
-    return np.asarray(yours.predict(model, matrix.encode(found, matrix.codes(read_json(LEVELS)))))
 
 
 def _champion(rows: pl.DataFrame) -> dict[str, np.ndarray]:
@@ -78,12 +54,7 @@ def _champion(rows: pl.DataFrame) -> dict[str, np.ndarray]:
         return {}
     with tempfile.TemporaryDirectory() as folder:
         rows.write_parquet(asked := Path(folder, "rows.parquet"))
-        command = [sys.executable, "-m", str(__package__), "score", str(asked), f"{folder}/scored.parquet"]
-        root = releases.source(release).resolve()
-        environment = os.environ | {"PYTHONPATH": str(root), "HISTORY": str(HISTORY.resolve())}
-        done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True)
-        if done.returncode:
-            raise config.Problem(f"evaluate: release {release} cannot score: {done.stderr[-200:]}")
+        releases.ask(release, "-m", str(__package__), "score", str(asked), f"{folder}/scored.parquet")
         return {"champion": score.read(f"{folder}/scored.parquet")}
 
 
@@ -131,8 +102,13 @@ def _gates(report: Report, limits: config.Gates, floor: float) -> list[dict[str,
         ("baseline", lead > 0, f"its lead over one feature ({best}) may be {lead:.3f}"),
         ("calibration", error <= limits.calibration_error, f"predicted rates are {error:.3f} off"),
         ("value", value > 0, f"1000 predictions are worth {value:.1f} {report['business_metric']}"),
+        (
+            "reproducible",
+            report["reproducible"],
+            "the same rows, trained again, must give the same model; see train.py",
+        ),
     ]
-    for name, auc in report["slices"].items():
+    for name, auc in model["slices"].items():
         gates.append(("slice", auc >= lowest, f"{name} has AUC {auc:.3f}, at least {lowest:.3f} is asked"))
     if "champion" in report:
         drop = report["champion"]["auc"] - model["auc"]

@@ -2,6 +2,9 @@
 
 import hashlib
 import json
+import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -24,6 +27,16 @@ def stable() -> str | None:
 
 def set_stable(release: str) -> None:
     STABLE.write_text(release + "\n", encoding="utf-8")
+
+
+def ask(release: str, *words: str) -> str:
+    """Run Python in a release, with its own code and model and our store of history; return what it prints."""
+    root = source(release).resolve()
+    extra = {"PYTHONPATH": str(root), "HISTORY": str(Path("data/history.sqlite").resolve())}
+    done = subprocess.run([sys.executable, *words], cwd=root, env=os.environ | extra, capture_output=True, text=True)
+    if done.returncode:
+        raise config.Problem(f"release {release} cannot answer: {done.stderr.strip()[-300:]}")
+    return done.stdout
 
 
 def newest() -> str:

@@ -1,9 +1,6 @@
 """Recompute a prediction from the log with the release that gave it: `make replay ID=...`."""
 
 import json
-import os
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
@@ -22,18 +19,14 @@ def replay(id: str) -> None:
     release, fallback = told["release"][0], told["fallback"][0]
     if fallback:
         raise config.Problem(f"replay: {id} was answered by the fallback of release {release}, not by its model")
-    root = releases.source(release).resolve()
+    root = releases.source(release)
     releases.verify(root)
     rows, said, _ = watch.read_log(config.contract(root))
     mine = said["id"] == id
     with tempfile.TemporaryDirectory() as folder:
         rows.filter(mine).write_parquet(path := Path(folder, "rows.parquet"))
-        command = [sys.executable, "-m", str(__package__), "again", str(path)]
-        environment = os.environ | {"PYTHONPATH": str(root)}
-        done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True)
-    if done.returncode:
-        raise config.Problem(f"replay: release {release} cannot answer: {done.stderr.strip()[-300:]}")
-    again, was = json.loads(done.stdout), said.filter(mine)["prediction"].to_list()
+        again = json.loads(releases.ask(release, "-m", str(__package__), "again", str(path)))
+    was = said.filter(mine)["prediction"].to_list()
     for name, values in again["features"].items():
         print(f"replay: {name:24} {values[0]}")
     print(f"replay: contributions {json.dumps(again['contributions'][0], ensure_ascii=False)}")

@@ -64,6 +64,8 @@ def watch(report: bool = False) -> Verdict:
         whole = windows(when, config.watch().window_days) or [np.arange(len(when))]
         _draw(look(drift.thin(whole[-1], 5 * config.watch().window_rows)), params)
     alarms = ", ".join(f"{a['column']} since {a['since'][:10]}" for a in verdict["alarms"])
+    if any(alarm["windows"] >= 2 * config.watch().confirm_windows for alarm in verdict["alarms"]):
+        print("watch: drift was confirmed twice in a row; a retraining is proposed: `make retrain`")
     good = "AUC {auc:.3f} ({auc_low:.3f} to {auc_high:.3f})".format(**verdict["quality"]) if verdict["quality"] else ""
     print(f"watch: {rows.height} rows; drift: {alarms or 'none'}; {good or 'too few labels'}")
     return verdict
@@ -113,8 +115,8 @@ def judge(
             ratios[name] = far / column["threshold"]
             streak[name] = streak[name] + 1 if ratios[name] > 1 else 0
             if streak[name] >= watch.confirm_windows:
-                since = alarms.get(name, {"since": end})["since"]
-                alarms[name] = _alarm(name, column, now, far) | {"since": since, "over_threshold": ratios[name]}
+                facts = {"since": alarms.get(name, {"since": end})["since"], "windows": streak[name]}
+                alarms[name] = _alarm(name, column, now, far) | facts | {"over_threshold": ratios[name]}
             elif not streak[name]:
                 alarms.pop(name, None)
         judged.append({"end": end, "rows": len(window), "over_threshold": ratios})

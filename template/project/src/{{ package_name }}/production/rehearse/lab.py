@@ -4,7 +4,6 @@ import contextlib
 import http.client
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -44,15 +43,8 @@ def copy_repo(root: Path) -> None:
     """Copy code and promises, without data, models and releases."""
     for name in ("contract.yaml", "slo.yaml", "params.yaml", "bentofile.yaml", "requirements-serve.txt"):
         shutil.copy(name, root)
-    for name in ("src", "ops", ".github"):
+    for name in ("src", "ops", ".github", "docs"):
         shutil.copytree(name, root / name)
-
-
-def set_param(key: str, value: object) -> None:
-    """Rewrite one value of params.yaml, which is the bench's own copy."""
-    path = Path("params.yaml")
-    settings = re.sub(rf"(?m)^( *){key}: [^ #\n]+", rf"\g<1>{key}: {value}", path.read_text(encoding="utf-8"), count=1)
-    path.write_text(settings, encoding="utf-8")
 
 
 def link_source(root: Path) -> None:

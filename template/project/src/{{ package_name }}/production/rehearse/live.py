@@ -20,7 +20,7 @@ import psutil
 from .. import capacity, config, releases, stack, watch
 from ..drift import ERROR
 from ..stages import HISTORY, VALID, read_json
-from .lab import Alarm, DoesNotApply, alerts, misfit, post, set_param, too_early, wait_for
+from .lab import Alarm, DoesNotApply, alerts, misfit, post, too_early, wait_for
 from .traffic import SIZES, Traffic
 
 PLANTED = f"planted-{secrets.token_hex(8)}"  # a secret; as a value in a request, a personal datum
@@ -233,11 +233,11 @@ def late_data(traffic: Traffic, broken: bool) -> Alarm | None:
         raise DoesNotApply("rows without a time are as new as their request")
     if not broken:
         return too_early("DataStale")
-    set_param("clock", "wall")
+    config.set_params(clock="wall")
     watch.watch()
     told = wait_for(lambda: alerts(start, "DataStale"), 30)
     seconds = time.time() - start
-    set_param("clock", "data")
+    config.set_params(clock="data")
     watch.watch()
     return Alarm(f"alert to {told[0]}", seconds, "its section says whom to ask; answers go on") if told else None
 

@@ -11,17 +11,9 @@ from pathlib import Path
 import polars as pl
 
 from .. import config, releases
-from ..stages import FEATURES, RAW, write_json
+from ..stages import FEATURES, RAW, REPORT, VALID, read_json, write_json
 from .lab import OFFLINE, PACKAGE, Alarm, DoesNotApply, refusal, scratch
 
-AGAIN = """
-
-once = ingest
-
-
-def ingest(source):
-    return pl.concat([once(source), once(source)])
-"""
 SKEWED = """
 
 right = features
@@ -92,19 +84,13 @@ def retyped_column(root: Path) -> str:
 def replayed_batch(root: Path) -> str:
     if not config.contract().id:
         raise DoesNotApply("rows without an id cannot be told apart")
-    _append(root / f"src/{PACKAGE}/ingest.py", AGAIN)
+    _wrap(root, "ingest", "source", "pl.concat([once(source), once(source)])")
     return "rows came twice and count once"
 
 
 def bad_labels(root: Path) -> str:
-    """Make one label in five wrong: the other, the next class, or the number mirrored at the median."""
-    contract, label = config.contract(), pl.col(config.contract().target)
-    other = {
-        "binary": lambda: ~label,
-        "multiclass": lambda: label.replace_strict(contract.classes, [*contract.classes[1:], contract.classes[0]]),
-        "regression": lambda: 2 * label.median() - label,
-    }[contract.task]()
-    _change(root / FEATURES, contract.target, pl.when(pl.int_range(pl.len()) % 5 == 0).then(other).otherwise(label))
+    """Make one label in five wrong."""
+    _mislabel(root, pl.int_range(pl.len()) % 5 == 0)
     return "evaluate: gate "
 
 
@@ -149,10 +135,37 @@ def future_row(root: Path) -> str:
 
 def worse_candidate(root: Path) -> str:
     """Give three of four training labels to some other row."""
-    label, past = config.contract().target, pl.col(config.contract().clock) < config.params().split.train_until
-    mixed = pl.when(past & (pl.int_range(pl.len()) % 4 > 0)).then(pl.col(label).shuffle(seed=1))
-    _change(root / FEATURES, label, mixed.otherwise(pl.col(label)))
+    _wrap(root, "train", "x, y, *rest", "once(x, np.where(np.arange(len(y)) % 4, np.roll(y, 999), y), *rest)")
     return "gate champion"
+
+
+def no_better_than_baseline(root: Path) -> str:
+    """Let the model see nothing of its rows: it answers the same to all."""
+    _wrap(root, "train", "x, y, *rest", "once(np.zeros_like(x), y, *rest)")
+    return "gate baseline"
+
+
+def failing_slice(root: Path) -> str:
+    """Turn the training labels of one declared slice around; elsewhere the model learns what is right."""
+    slices = read_json(REPORT)["model"]["slices"]
+    seen = [name for name in slices if f"feature:{name.partition('=')[0]}" in pl.read_parquet_schema(root / FEATURES)]
+    if not seen:
+        raise DoesNotApply("no declared slice is large enough, and a feature")
+    column, _, level = seen[0].partition("=")
+    there = pl.Series([str(value) == level for value in pl.read_parquet(root / VALID)[column]])
+    _mislabel(root, pl.lit(there) & (pl.col(config.contract().clock) < config.params().split.train_until))
+    return f"gate slice: {seen[0]}"
+
+
+def unstable_model(root: Path) -> str:
+    _wrap(root, "predict", "model, x", "once(model, x) * np.nan")
+    return "the model answers NaN"
+
+
+def irreproducible(root: Path) -> str:
+    """Let each training see its rows in another order."""
+    _wrap(root, "train", "x, y, *rest", "once(x[(order := np.random.permutation(len(y)))], y[order], *rest)")
+    return "gate reproducible"
 
 
 def dead_alert(root: Path) -> str:
@@ -190,6 +203,23 @@ def idle_capacity(root: Path) -> str:
     }
     write_json(root / "ops/capacity.json", measured)
     return "idle"
+
+
+def _mislabel(root: Path, which: pl.Expr) -> None:
+    """Give some rows the other label, the next class, or the number mirrored at the median."""
+    contract, label = config.contract(), pl.col(config.contract().target)
+    other = {
+        "binary": lambda: ~label,
+        "multiclass": lambda: label.replace_strict(contract.classes, [*contract.classes[1:], contract.classes[0]]),
+        "regression": lambda: 2 * label.median() - label,
+    }[contract.task]()
+    _change(root / FEATURES, contract.target, pl.when(which).then(other).otherwise(label))
+
+
+def _wrap(root: Path, name: str, arguments: str, body: str) -> None:
+    """Put another function in the place of ingest, or of one of train.py; `once` is what it was."""
+    code = f"\n\nimport numpy as np\n\nonce = {name}\n\n\ndef {name}({arguments}):\n    return {body}\n"
+    _append(root / f"src/{PACKAGE}/{'ingest' if name == 'ingest' else 'train'}.py", code)
 
 
 def _change(path: Path, column: str, values: pl.Expr) -> None:

@@ -15,10 +15,10 @@ from typing import Any
 import jinja2
 import numpy as np
 
-from .. import config, evaluate, releases, stack, watch
+from .. import config, releases, stack, watch
 from ..stages import read_json, write_json
 from . import lab, live, new_release, offline, picture
-from .lab import LIVE, OFFLINE, DoesNotApply, copy_repo, link_source, set_param
+from .lab import LIVE, OFFLINE, DoesNotApply, copy_repo, link_source
 from .traffic import Sent, Traffic
 
 BENCH, QUIET_WINDOWS = Path(".rehearsal"), 4  # so many windows of drift must pass without an alarm
@@ -31,7 +31,7 @@ def rehearse(only: str = "") -> int:
         raise config.Problem(f"rehearse: no fault {only}; did you mean {near[0]}?")
     moving, still = ([name for name in faults if only in ("", name)] for faults in (LIVE, OFFLINE))
     reports, sent = Path("reports").resolve(), []
-    story: dict[str, Any] = {"started": time.time(), "results": [], "control": [], "months": evaluate.by_month()}
+    story: dict[str, Any] = {"started": time.time(), "results": [], "control": []}
     with _bench():
         if moving:
             sent = _perform(moving, still, story)
@@ -70,7 +70,7 @@ def _bench() -> Iterator[None]:
         (BENCH / path).symlink_to(path.resolve())
     link_source(BENCH)
     with contextlib.chdir(BENCH):
-        set_param("clock", "data")  # the replay's own time is now
+        config.set_params(clock="data")  # the replay's own time is now
         releases.record("packaged", release=release)
         yield
 

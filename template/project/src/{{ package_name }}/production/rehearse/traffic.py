@@ -140,9 +140,10 @@ class Traffic(threading.Thread):
 def requests() -> list[Request]:
     """Return the live rows, thinned to what watch needs per window, cut into requests."""
     contract, params, sizes = config.contract(), config.params(), itertools.cycle(SIZES)
-    live = pl.scan_parquet(VALID).filter(pl.col(contract.clock) >= params.split.evaluate_until)
-    frame = live.select(contract.target, *{contract.clock: 0, **dict.fromkeys(contract.row)}).collect()
-    watch = config.watch()
+    there = pl.scan_parquet(VALID).select(contract.target, *{contract.clock: 0, **dict.fromkeys(contract.row)})
+    frame, watch = there.filter(pl.col(contract.clock) >= params.split.evaluate_until).collect(), config.watch()
+    if frame.height < watch.window_rows // 2:  # after a retraining: those that judged are new to the model too
+        frame = there.filter(pl.col(contract.clock) >= params.split.train_until).collect()
     each = windows(frame[contract.clock].to_numpy(), watch.window_days) or [np.arange(frame.height)]
     kept = np.concatenate([drift.thin(rows, watch.window_rows) for rows in each])
     frame, when = frame[kept], frame[contract.clock][kept].to_list()
