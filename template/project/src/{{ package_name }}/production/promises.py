@@ -9,10 +9,11 @@ from typing import Any
 import yaml
 
 from . import config
-from .facts import call, called, leaf, leaves, note, notes, plain, short
+from .facts import call, called, leaf, leaves, made, note, notes, plain, short
 
 ASSUMPTIONS = Path(__file__).with_name("assumptions.yaml")
-STEPS_PERCENT = [5, 25, 50, 100]
+STEPS_PERCENT = [1, 5, 25, 50, 100]
+ALWAYS = 25  # a step of so many percent, and those above: a release is seen on a part of the traffic first
 SPENT = {"1h": (60, 0.02), "6h": (360, 0.05), "1d": (1440, 0.1), "3d": (4320, 0.1)}  # minutes, share of the budget
 Facts = dict[str, Any]
 
@@ -122,11 +123,15 @@ def follow(given: Facts) -> Facts:
     log = math.log
     enough = call(math.ceil, call(log, assumed["missed_share"]) / call(log, 1 - assumed["found_share"]))
     step_requests = called("step_requests", enough)
-    seconds = [step_requests / (peak * percent / 100) for percent in STEPS_PERCENT]
+    each = {percent: step_requests / (peak * percent / 100) for percent in STEPS_PERCENT}
+    kept = [percent for percent in each if percent >= ALWAYS or each[percent] <= assumed["step_s"]]
+    seconds = [each[percent] for percent in kept]
     bad = called("bad_requests", call(math.floor, requests * burning["availability"]["budget"]))
     planned, watch, age = capacity(given), given["params"]["watch"], goal["model_age_days"]["target"]
     together = called("canary_seconds", call(math.ceil, functools.reduce(operator.add, seconds)))
-    canary = {"steps_percent": STEPS_PERCENT, "step_requests": step_requests, "seconds": together}
+    # Which steps there are follows from how long each would take.
+    steps = [made(f"{percent}, at most step_s long or {ALWAYS} at least", percent, each[percent]) for percent in kept]
+    canary = {"steps_percent": steps, "step_requests": step_requests, "seconds": together}
     return {
         "package": Path(__file__).parents[1].name,
         "slo": slo,
@@ -141,6 +146,7 @@ def follow(given: Facts) -> Facts:
         "min_bad": assumed["min_bad"],
         "floor_ms": given["measured"].get("floor_ms", assumed["floor_ms"]),
         "canary": canary,
+        "left_out": {percent: short(each[percent]) for percent in STEPS_PERCENT if percent not in kept},
         "max_seconds": [call(max, 10, call(math.ceil, assumed["patience"] * each)) for each in seconds],
         "budget_left": _budget_left(slo["window_days"], burning["availability"]["budget"]),
         "bucket": note((p99_ms / 1000).story()) + str(float(p99_ms / 1000)),  # as the client library spells it: 1.0

@@ -13,16 +13,24 @@ Schema = dict[str, Any]  # Polars types, by column
 LOCK, LEVEL = Path("run/predictions.lock"), 12  # zstd: 25 bytes a row; at 3 it is 28, at 19 it takes 20 times as long
 
 
-def read(schema: Schema) -> pl.DataFrame:
-    """Return every entry so far with these columns, null where an entry has none; pack what is whole."""
+def read(schema: Schema, newest: int = 0) -> pl.DataFrame:
+    """Return every entry so far with these columns, null where an entry has none; pack what is whole.
+
+    With `newest`, those of the newest files of each kind alone: as many, whatever the log has grown to.
+    """
     LOCK.parent.mkdir(exist_ok=True)
     with LOCK.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # of those who read and pack; no worker waits for it
         for path in Path().glob("run/*/predictions-*.jsonl"):
             _pack(path)
-        whole = [pl.read_parquet(path) for path in sorted(Path().glob("run/*/predictions-*.parquet"))]
-        open_still = [_lines(path) for path in sorted(Path().glob("run/*/predictions-*.jsonl"))]
-    return pl.concat([pl.DataFrame(schema=schema), *(_fit(part, schema) for part in whole + open_still)])
+        packed, open_still = (_files(kind)[-newest:] for kind in ("parquet", "jsonl"))
+        parts = [pl.read_parquet(path) for path in packed] + [_lines(path) for path in open_still]
+    return pl.concat([pl.DataFrame(schema=schema), *(_fit(part, schema) for part in parts)])
+
+
+def _files(kind: str) -> list[Path]:
+    """Return the files of both slots, oldest first: their names begin with the time."""
+    return sorted(Path().glob(f"run/*/predictions-*.{kind}"), key=lambda path: path.name)
 
 
 def retire(days: float) -> int:
