@@ -13,7 +13,6 @@ from .facts import call, called, leaf, leaves, made, note, notes, plain, short
 
 ASSUMPTIONS = Path(__file__).with_name("assumptions.yaml")
 STEPS_PERCENT = [1, 5, 25, 50, 100]
-ALWAYS = 25  # a step of so many percent, and those above: a release is seen on a part of the traffic first
 SPENT = {"1h": (60, 0.02), "6h": (360, 0.05), "1d": (1440, 0.1), "3d": (4320, 0.1)}  # minutes, share of the budget
 Facts = dict[str, Any]
 
@@ -124,13 +123,13 @@ def follow(given: Facts) -> Facts:
     enough = call(math.ceil, call(log, assumed["missed_share"]) / call(log, 1 - assumed["found_share"]))
     step_requests = called("step_requests", enough)
     each = {percent: step_requests / (peak * percent / 100) for percent in STEPS_PERCENT}
-    kept = [percent for percent in each if percent >= ALWAYS or each[percent] <= assumed["step_s"]]
+    # From 25 % on all stay: a release is always tried on a part of the traffic first.
+    kept = [percent for percent in each if percent >= 25 or each[percent] <= assumed["step_s"]]
     seconds = [each[percent] for percent in kept]
     bad = called("bad_requests", call(math.floor, requests * burning["availability"]["budget"]))
     planned, watch, age = capacity(given), given["params"]["watch"], goal["model_age_days"]["target"]
     together = called("canary_seconds", call(math.ceil, functools.reduce(operator.add, seconds)))
-    # Which steps there are follows from how long each would take.
-    steps = [made(f"{percent}, at most step_s long or {ALWAYS} at least", percent, each[percent]) for percent in kept]
+    steps = [made(f"{percent}, 25 at least or step_s long at most", percent, each[percent]) for percent in kept]
     canary = {"steps_percent": steps, "step_requests": step_requests, "seconds": together}
     return {
         "package": Path(__file__).parents[1].name,

@@ -10,13 +10,14 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from . import budget, canary, config, incident, releases, stack
+import jinja2
+
+from . import budget, canary, config, releases, stack
 from .canary import STOP
 from .stages import HISTORY
 from .store import Store
 
-LOCK = Path("run/release.lock")
-BROKEN = "the promotion broke off"
+LOCK, INCIDENT, DRAFT = Path("run/release.lock"), Path("docs/incident.md"), Path(__file__).with_name("incident.md")
 
 
 def up() -> None:
@@ -43,16 +44,13 @@ def promote(release: str | None = None) -> None:
         start, stable = time.time(), stack.serving_slot()
         candidate = stack.other(stable)
         releases.record("promoting", release=release, over=old, warm=stack.release_in(candidate), left=left)
-        reason = BROKEN
         try:
             stack.start_slot(candidate, release)
             reason = canary.let_in(stable, candidate, care)
-        except (config.Problem, OSError) as problem:
-            reason = str(problem)
-        finally:
-            if reason:
-                settle(reason)
+        except BaseException as problem:  # Ctrl-C among them: whatever it is, traffic goes back
+            reason = str(problem) or repr(problem)
         if reason:
+            settle(reason)
             raise config.Problem(f"promote: {release} was rolled back: {reason}")
         releases.record("promoted", release=release, over=old, left=left, seconds=time.time() - start)
         print(f"promote: {release} serves all traffic; {old} stays warm for a rollback")
@@ -82,7 +80,7 @@ def rollback() -> None:
         settle()
 
 
-def settle(reason: str = BROKEN) -> None:
+def settle(reason: str = "the promotion broke off") -> None:
     """Take back what stands half done in the ledger, whoever began it. The lock must be held."""
     last = releases.last("promoting", "promoted", "rolling back", "rolled back")
     if last and last["event"] == "promoting":
@@ -96,15 +94,23 @@ def settle(reason: str = BROKEN) -> None:
     seconds, golden = time.time() - last["since"], canary.golden(slot) or "right"
     with contextlib.suppress(OSError):  # it does not answer any more
         impact = canary.measure(spare)
-    if last["warm"]:  # what the slot held before: the stable release's own way back
-        stack.start_slot(spare, last["warm"])
-    else:
-        stack.stop_slot(spare)
+    # What the slot held before: the stable release's own way back.
+    stack.start_slot(spare, last["warm"]) if last["warm"] else stack.stop_slot(spare)
     STOP.unlink(missing_ok=True)
     facts = {"release": release, "bad": last["bad"], "reason": last["reason"], "golden": golden, "impact": impact}
     releases.record("rolled back", **facts, seconds=seconds, left_before=last["left"], left=budget.left())
-    incident.draft()
-    print(f"rollback: {release} serves again after {seconds:.1f} s; golden rows: {golden}; see {incident.PATH}")
+    _draft()
+    print(f"rollback: {release} serves again after {seconds:.1f} s; golden rows: {golden}; see {INCIDENT}")
+
+
+def _draft() -> None:
+    """Put the newest rollback on top of docs/incident.md, as the ledger tells it; what stands there already stays."""
+    back, old = releases.last("rolled back") or {}, INCIDENT.read_text(encoding="utf-8") if INCIDENT.exists() else ""
+    both = {name: releases.manifest(releases.source(back[name])) for name in ("release", "bad")}
+    page = jinja2.Template(DRAFT.read_text(encoding="utf-8"), trim_blocks=True, lstrip_blocks=True)
+    text = page.render(both, back=back, ledger=releases.ledger(), owners=config.slo().owners, time=time)
+    INCIDENT.parent.mkdir(exist_ok=True)
+    INCIDENT.write_text(f"{text}\n\n{old}".strip() + "\n", encoding="utf-8")
 
 
 def _reach(release: str) -> None:

@@ -26,13 +26,7 @@ def features(columns):
     {}
     return right(columns)
 """
-WRONG = """
-import numpy as np
-told = predict
-def predict(model, x):
-    found = told(model, x)
-    return np.roll(found, 1, axis=1) if found.ndim > 1 else 1 - found
-"""
+WRONG = "right = predict\npredict = lambda model, x: 1 - right(model, x)\n"
 
 
 def corrupt_model(traffic: Traffic, broken: bool) -> Alarm | None:
@@ -65,14 +59,10 @@ def budget_spent(traffic: Traffic, broken: bool) -> Alarm | None:
     wait_for(lambda: "failed" in [s.kind for s in traffic.since(start)], 10)
     stack.up()
     budget.POLICY.write_text(re.sub(r"/ \([\d.e-]+ ", "/ (1e-6 ", policy), encoding="utf-8")
-    try:
-        wait_for(lambda: (budget.left() or 0) < 0, 30)
-        release.promote(candidate)
-    except config.Problem as problem:
-        return Alarm(str(problem).split(";")[0], time.time() - start, "no traffic moved; the ledger can let it pass")
-    finally:
-        budget.POLICY.write_text(policy, encoding="utf-8")
-    return None
+    wait_for(lambda: (budget.left() or 0) < 0, 30)
+    said = refusal(Path(), f"promote {candidate}").split(";")[0]
+    budget.POLICY.write_text(policy, encoding="utf-8")
+    return Alarm(said, time.time() - start, "no traffic moved; the ledger can let it pass") if "spent" in said else None
 
 
 def lost_artefact(traffic: Traffic, broken: bool) -> Alarm | None:
@@ -147,11 +137,8 @@ def _promote_good() -> Alarm | None:
     """Promote a release that differs by a comment alone, once for all who ask; to refuse it is a false alarm."""
     if any(event["event"] == "promoted" for event in releases.ledger()):
         return None
-    try:
-        release.promote(_package("# another commit\n"))
-    except config.Problem as problem:
-        return Alarm(str(problem))
-    return None
+    said = refusal(Path(), "promote " + _package("# another commit\n"))
+    return Alarm(said) if said else None
 
 
 def _package(text: str, name: str = "features.py") -> str:
