@@ -16,8 +16,6 @@ from .stages import read_json
 
 STOP = Path("run/rollback.requested")
 SAMPLE = re.compile(r"^(service_(?:request|fallback)\w+)\{(.*)\} (\S+)$", re.MULTILINE)
-NEWEST = 8  # files of the log in which rows are looked for
-Policy = dict[str, Any]
 
 
 def let_in(stable: str, candidate: str, care: float) -> str:
@@ -34,7 +32,7 @@ def let_in(stable: str, candidate: str, care: float) -> str:
     return ""
 
 
-def watch_step(stable: str, candidate: str, policy: Policy, seconds: float) -> str:
+def watch_step(stable: str, candidate: str, policy: dict[str, Any], seconds: float) -> str:
     """Compare both slots until the candidate has answered enough requests, or fails."""
     before, deadline = {slot: measure(slot) for slot in (stable, candidate)}, time.time() + seconds
     while time.time() < deadline:
@@ -61,11 +59,11 @@ def golden(slot: str) -> str:
     return "" if right else "its golden rows are answered differently than when it was packaged"
 
 
-def _shadow(slot: str, policy: Policy) -> str:
+def _shadow(slot: str, policy: dict[str, Any]) -> str:
     """Ask a candidate the newest rows that the stable release answered; return what speaks against its answers."""
     stable, release = str(releases.stable()), str(stack.release_in(slot))
     old, contract = (config.contract(releases.source(each)) for each in (stable, release))
-    rows, said, _ = watch.read_log(contract, NEWEST)
+    rows, said, _ = watch.read_log(contract, newest=8)
     rows, said = (each.filter(said["release"] == stable).tail(policy["shadow_rows"]) for each in (rows, said))
     if old.version != contract.version or rows.height < policy["step_requests"]:
         print(f"promote: {rows.height} rows of this contract in the log are too few to compare answers")
@@ -77,7 +75,7 @@ def _shadow(slot: str, policy: Policy) -> str:
     return disagree(np.array(said["prediction"].to_list()), np.array(told), policy)
 
 
-def disagree(was: np.ndarray, now: np.ndarray, policy: Policy) -> str:
+def disagree(was: np.ndarray, now: np.ndarray, policy: dict[str, Any]) -> str:
     """Return how far answers to the same rows agree, if that is too little even at the end of its interval.
 
     Fisher's z of a rank correlation has the variance 1.06 / (rows - 3) (Fieller, 1957).
@@ -110,7 +108,7 @@ def measure(slot: str) -> dict[str, float]:
     return {"requests": requests, "errors or fallbacks": errors, "slow answers": requests - fast}
 
 
-def compare(stable: dict[str, float], candidate: dict[str, float], policy: Policy) -> str:
+def compare(stable: dict[str, float], candidate: dict[str, float], policy: dict[str, Any]) -> str:
     """Return what is significantly worse than both the promise and the stable release."""
     n = int(candidate["requests"])
     for name, allowed in [("slow answers", policy["slow_share"]), ("errors or fallbacks", policy["error_share"])]:

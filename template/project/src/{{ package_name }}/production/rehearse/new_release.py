@@ -40,12 +40,9 @@ def corrupt_model(traffic: Traffic, broken: bool) -> Alarm | None:
     seconds = time.time() - start
     stack.start_slot(spare, bad)
     ready = wait_for(lambda: stack.is_ready(spare), 8)
-    stack.stop_slot(spare)
-    if warm:
-        stack.start_slot(spare, warm)
-    if ready or "model/model.txt is not what was packaged" not in said:
-        return None
-    return Alarm(said, seconds, "no traffic moved; forced into a slot, it never became ready")
+    stack.start_slot(spare, warm) if warm else stack.stop_slot(spare)
+    found = not ready and "model/model.txt is not what was packaged" in said
+    return Alarm(said, seconds, "no traffic moved; forced into a slot, it never became ready") if found else None
 
 
 def budget_spent(traffic: Traffic, broken: bool) -> Alarm | None:
@@ -77,9 +74,8 @@ def lost_artefact(traffic: Traffic, broken: bool) -> Alarm | None:
         said += f"{refused}; " if path.name in refused else "not refused; "
     seconds, moved = time.time() - start, {s.release for s in traffic.since(start)} - {before, ""}
     release.rollback()
-    if "not refused" in said or moved or releases.stable() != target:
-        return None
-    return Alarm(said, seconds, "no traffic moved; when all was back, so was the release")
+    good = not moved and "not refused" not in said and releases.stable() == target
+    return Alarm(said, seconds, "no traffic moved; when all was back, so was the release") if good else None
 
 
 def rollback_twice(traffic: Traffic, broken: bool) -> Alarm | None:
@@ -134,11 +130,10 @@ def _candidate(broken: bool, bug: str, *expected: str, file: str = "features.py"
 
 
 def _promote_good() -> Alarm | None:
-    """Promote a release that differs by a comment alone, once for all who ask; to refuse it is a false alarm."""
-    if any(event["event"] == "promoted" for event in releases.ledger()):
-        return None
-    said = refusal(Path(), "promote " + _package("# another commit\n"))
-    return Alarm(said) if said else None
+    """Promote a release that differs by a comment alone, once for all who ask; if it is refused, no fault is run."""
+    if releases.last("promoted") is None:
+        release.promote(_package("# another commit\n"))
+    return None
 
 
 def _package(text: str, name: str = "features.py") -> str:
