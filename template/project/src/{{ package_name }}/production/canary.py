@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from polars import selectors
-from scipy.stats import binom, norm, rankdata
+from scipy.special import bdtrc, ndtri  # scipy.stats takes seconds, and who rolls back has none
 
 from . import budget, config, releases, stack, watch
 from .stages import read_json
@@ -82,7 +82,7 @@ def disagree(was: np.ndarray, now: np.ndarray, policy: dict[str, Any]) -> str:
     """
     found = agreement(was, now)
     best = np.tanh(
-        np.arctanh(np.clip(found, -0.999, 0.999)) + norm.isf(policy["alpha"]) * (1.06 / (len(was) - 3)) ** 0.5
+        np.arctanh(np.clip(found, -0.999, 0.999)) + ndtri(1 - policy["alpha"]) * (1.06 / (len(was) - 3)) ** 0.5
     )
     said = f"its answers to {len(was)} rows agree with the stable release's by {found:.2f}"
     return f"{said}, {policy['agreement']} is asked" if best < policy["agreement"] else ""
@@ -90,7 +90,8 @@ def disagree(was: np.ndarray, now: np.ndarray, policy: dict[str, Any]) -> str:
 
 def agreement(one: np.ndarray, other: np.ndarray) -> float:
     """Return the rank correlation, a mean over classes: 1 is the same order, 0 chance or a constant, -1 inverted."""
-    a, b = (rankdata(each, axis=0) - (len(each) + 1) / 2 for each in (one, other))
+    ranked = [np.apply_along_axis(lambda p: np.unique(p, return_inverse=True)[1], 0, each) for each in (one, other)]
+    a, b = (ranks - ranks.mean(axis=0) for ranks in ranked)
     most = np.sqrt((a**2).sum(axis=0) * (b**2).sum(axis=0))
     return float(np.mean(np.divide((a * b).sum(axis=0), most, out=np.zeros_like(most), where=most > 0)))
 
@@ -114,7 +115,7 @@ def compare(stable: dict[str, float], candidate: dict[str, float], policy: dict[
     for name, allowed in [("slow answers", policy["slow_share"]), ("errors or fallbacks", policy["error_share"])]:
         # A busy machine slows both: the stable release's own share, doubled, is no fault.
         usual = max(allowed, 2 * stable[name] / max(stable["requests"], 1))
-        if n and usual < 1 and binom.sf(candidate[name] - 1, n, usual) < policy["alpha"]:
+        if n and usual < 1 and bdtrc(candidate[name] - 1, n, usual) < policy["alpha"]:
             return f"{candidate[name]:.0f} {name} in {n} requests"
     return ""
 
