@@ -70,8 +70,7 @@ def release_in(slot: str) -> str | None:
 
 def serving_slot() -> str:
     """Return the slot of the stable release."""
-    stable = releases.stable()
-    return "green" if stable and release_in("green") == stable else "blue"
+    return "green" if (release_in("green") or "nothing") == releases.stable() else "blue"
 
 
 def other(slot: str) -> str:
