@@ -48,7 +48,8 @@ def prepare(project: Path, folder: Path, rows: int) -> None:
     for name in ("contract.yaml", "slo.yaml", "params.yaml"):
         shutil.copy(project / name, folder)
     release = json.loads((project / "reports/package.json").read_text())["release"]
-    (folder / "releases/stable").write_text(release + "\n")
+    event = {"at": 0, "event": "deployed", "release": release}
+    (folder / "releases/ledger.jsonl").write_text(json.dumps(event) + "\n")
     contract = yaml.safe_load((folder / "contract.yaml").read_text())
     params = yaml.safe_load((folder / "params.yaml").read_text())
     days = json.loads((folder / "ops/derived/watch.json").read_text())["window_days"]

@@ -10,7 +10,8 @@ if ! git var GIT_COMMITTER_IDENT >/dev/null 2>&1; then
 fi
 tags() { git tag --list --sort=version:refname --format='%(refname:short) %(contents:subject)' "$name$1*"; }
 release=$(sed -n 's/.*"release": "\(.*\)".*/\1/p' reports/package.json)
-[ -z "$stage" ] || release=$(cat releases/stable)
+[ -z "$stage" ] || release=$(grep -E '"event": "(deployed|promoted|roll(ing|ed) back)"' releases/ledger.jsonl | tail -1 |
+  sed 's/.*"release": "\([^"]*\)".*/\1/')
 version=$(tags @ | sed -n "s/ $release\$//p")
 if [ -z "$version" ]; then
   number=$(sed -n 's/^version: *\([0-9]*\).*/\1/p' "releases/$release/bento/src/contract.yaml")

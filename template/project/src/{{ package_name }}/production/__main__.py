@@ -12,8 +12,8 @@ ALONE += ["budget", "capacity", "watch", "certify", "score", "replay", "gc", "st
 # The module of each verb: it is imported when called, so that `plan` runs where little is installed.
 VERBS = {verb: verb for verb in ALONE} | {
     **dict.fromkeys(("featurize", "train"), "stages"),
-    **dict.fromkeys(("up", "down", "status"), "stack"),
-    **dict.fromkeys(("promote", "rollback"), "release"),
+    **dict.fromkeys(("down", "status"), "stack"),
+    **dict.fromkeys(("up", "promote", "rollback"), "release"),
     **dict.fromkeys(("push", "pull"), "remote"),
     **{"contract-diff": "diff", "why": "plan", "again": "score", "rehearse": "rehearse.run"},
 }

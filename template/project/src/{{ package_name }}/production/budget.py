@@ -15,13 +15,14 @@ POLICY = Path("ops/derived/canary.json")
 
 
 def budget(acknowledge: str = "") -> None:
-    """Say what is left; with a reason, let the next promotion pass although it is spent."""
-    if (share := left()) is None:
-        raise config.Problem("budget: Prometheus does not answer, so nobody knows what is left; `make up` starts it")
-    print(f"budget: {share:.1%} of the error budget is left, {config.slo().window_days} days looked at")
+    """Say what is left; with a reason, let the next promotion pass although it is spent, or the last was taken back."""
+    share = left()
     if acknowledge:
         releases.record("acknowledged", reason=acknowledge, left=share)
         print("budget: the next promotion may pass; the ledger says why")
+    if share is None:
+        raise config.Problem("budget: Prometheus does not answer, so nobody knows what is left; `make up` starts it")
+    print(f"budget: {share:.1%} of the error budget is left, {config.slo().window_days} days looked at")
 
 
 def left() -> float | None:
@@ -45,24 +46,24 @@ def ask(query: str) -> list[dict[str, Any]]:
         return []
 
 
-def check(verb: str = "promote") -> float:
-    """Stop a promotion, or a retraining, when the budget is spent, unless that was acknowledged since the last one.
+def check(verb: str = "promote") -> tuple[float | None, float]:
+    """Stop a promotion or a retraining when the budget is spent, and a promotion after a rollback, unless that was
+    acknowledged since.
 
-    Return how many times the usual requests each step must see: more when little is left.
+    Return what is left, and how many times the usual requests each step must see: more when little is.
     """
-    share = left()
+    share, why, policy = left(), "", read_json(POLICY)
+    last = releases.last("acknowledged", "promoted", "rolled back")
     if share is None:
         print(f"{verb}: what is left of the error budget is unknown: Prometheus does not answer")
     elif share <= 0:
-        ends = ("acknowledged", "promoted", "rolled back")
-        last = next((event["event"] for event in reversed(releases.ledger()) if event["event"] in ends), "")
-        if last != "acknowledged":
-            what = f"the error budget is spent ({share:.0%} left), and a release is what spends it"
-            raise config.Problem(f'{verb}: {what}; wait, or `make budget ACK="why it must be"`')
-    policy = read_json(POLICY)
+        why = f"the error budget is spent ({share:.0%} left), and a release is what spends it; wait"
+    if last and last["event"] == "rolled back" and verb == "promote":
+        why = f"{last['bad']} was rolled back: {last['reason']}; read docs/incident.md"
+    if why and not (last and last["event"] == "acknowledged"):
+        raise config.Problem(f'{verb}: {why}, or `make budget ACK="why it must be"`')
     if share is None or share >= policy["careful_below"]:
-        return 1.0
-    print(
-        f"promote: {share:.0%} of the error budget is left: each step sees {policy['careful_times']} times the requests"
-    )
-    return float(policy["careful_times"])
+        return share, 1.0
+    times = policy["careful_times"]
+    print(f"promote: {share:.0%} of the error budget is left: each step sees {times} times the requests")
+    return share, float(times)

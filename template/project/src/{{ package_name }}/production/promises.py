@@ -9,10 +9,10 @@ from typing import Any
 import yaml
 
 from . import config
-from .facts import call, called, leaf, leaves, note, notes, plain, short
+from .facts import call, called, leaf, leaves, made, note, notes, plain, short
 
 ASSUMPTIONS = Path(__file__).with_name("assumptions.yaml")
-STEPS_PERCENT = [5, 25, 50, 100]
+STEPS_PERCENT = [1, 5, 25, 50, 100]
 SPENT = {"1h": (60, 0.02), "6h": (360, 0.05), "1d": (1440, 0.1), "3d": (4320, 0.1)}  # minutes, share of the budget
 Facts = dict[str, Any]
 
@@ -122,11 +122,15 @@ def follow(given: Facts) -> Facts:
     log = math.log
     enough = call(math.ceil, call(log, assumed["missed_share"]) / call(log, 1 - assumed["found_share"]))
     step_requests = called("step_requests", enough)
-    seconds = [step_requests / (peak * percent / 100) for percent in STEPS_PERCENT]
+    each = {percent: step_requests / (peak * percent / 100) for percent in STEPS_PERCENT}
+    # From 25 % on all stay: a release is always tried on a part of the traffic first.
+    kept = [percent for percent in each if percent >= 25 or each[percent] <= assumed["step_s"]]
+    seconds = [each[percent] for percent in kept]
     bad = called("bad_requests", call(math.floor, requests * burning["availability"]["budget"]))
     planned, watch, age = capacity(given), _watch(slo["drift"], assumed), goal["model_age_days"]["target"]
     together = called("canary_seconds", call(math.ceil, functools.reduce(operator.add, seconds)))
-    canary = {"steps_percent": STEPS_PERCENT, "step_requests": step_requests, "seconds": together}
+    steps = [made(f"{percent}, 25 at least or step_s long at most", percent, each[percent]) for percent in kept]
+    canary = {"steps_percent": steps, "step_requests": step_requests, "seconds": together}
     return {
         "package": Path(__file__).parents[1].name,
         "slo": slo,
@@ -141,6 +145,7 @@ def follow(given: Facts) -> Facts:
         "min_bad": assumed["min_bad"],
         "floor_ms": given["measured"].get("floor_ms", assumed["floor_ms"]),
         "canary": canary,
+        "left_out": {percent: short(each[percent]) for percent in STEPS_PERCENT if percent not in kept},
         "max_seconds": [call(max, 10, call(math.ceil, assumed["patience"] * each)) for each in seconds],
         "budget_left": _budget_left(slo["window_days"], burning["availability"]["budget"]),
         "bucket": note((p99_ms / 1000).story()) + str(float(p99_ms / 1000)),  # as the client library spells it: 1.0

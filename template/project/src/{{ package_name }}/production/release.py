@@ -1,60 +1,58 @@
-"""Let a release in step by step, compare it with the stable one, and take it back.
+"""Let a release in step by step, and take it back; whoever is killed on the way leaves no riddle.
 
 Traffic moves by weights in the proxy, and the release before stays warm in the other slot: the way back is one
-command to a socket. Every decision goes to the ledger.
+command to a socket. What is to happen is in the ledger before traffic moves: what was left half done follows from it.
 """
 
 import contextlib
 import fcntl
-import json
-import re
 import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-from scipy.stats import binom
+import jinja2
 
-from . import budget, config, releases, stack
-from .stages import read_json
+from . import budget, canary, config, releases, stack
+from .canary import STOP
+from .stages import HISTORY
+from .store import Store
 
-POLICY = Path("ops/derived/canary.json")
-LOCK, STOP = Path("run/release.lock"), Path("run/rollback.requested")
-SAMPLE = re.compile(r"^(service_(?:request|fallback)\w+)\{(.*)\} (\S+)$", re.MULTILINE)
+LOCK, INCIDENT, DRAFT = Path("run/release.lock"), Path("docs/incident.md"), Path(__file__).with_name("incident.md")
+
+
+def up() -> None:
+    """Start what does not run yet, and take back what a killed command left half done."""
+    with _locked():
+        stack.up()
+        settle()
 
 
 def promote(release: str | None = None) -> None:
     """Let a release in by the steps of ops/derived/canary.json; the newest if none is named."""
     release = release or releases.newest()
-    releases.verify(releases.source(release))
+    _reach(release)
     with _locked():
         if (old := releases.stable()) is None:
             raise config.Problem("promote: nothing serves yet; `make up` starts the first release")
+        settle()
+        if STOP.exists():
+            raise config.Problem("promote: a rollback was asked for and has not ended; `make rollback` first")
         if release == old:
             print(f"promote: {release} serves already")
             return
-        care = budget.check()
+        left, care = budget.check()
         start, stable = time.time(), stack.serving_slot()
         candidate = stack.other(stable)
-        warm, reason = stack.release_in(candidate), "the promotion broke off"
-        releases.record("promoting", release=release, over=old)
+        releases.record("promoting", release=release, over=old, warm=stack.release_in(candidate), left=left)
         try:
-            reason = _let_in(stable, candidate, release, care)
-        finally:
-            if reason:
-                verdict = time.time()
-                stack.set_weights({stable: 100, candidate: 0})
-                facts = {"seconds": time.time() - verdict, "after_seconds": verdict - start}
-                stack.stop_slot(candidate)
-                if warm:  # what the slot held before: the stable release's own way back
-                    stack.start_slot(candidate, warm)
-                STOP.unlink(missing_ok=True)
-                releases.record("rolled back", release=old, bad=release, reason=reason, **facts)
+            stack.start_slot(candidate, release)
+            reason = canary.let_in(stable, candidate, care)
+        except BaseException as problem:  # Ctrl-C among them: whatever it is, traffic goes back
+            reason = str(problem) or repr(problem)
         if reason:
+            settle(reason)
             raise config.Problem(f"promote: {release} was rolled back: {reason}")
-        releases.set_stable(release)
-        releases.record("promoted", release=release, over=old, seconds=time.time() - start)
+        releases.record("promoted", release=release, over=old, left=left, seconds=time.time() - start)
         print(f"promote: {release} serves all traffic; {old} stays warm for a rollback")
 
 
@@ -64,94 +62,64 @@ def rollback() -> None:
     STOP.parent.mkdir(exist_ok=True)
     STOP.touch()
     with _locked(seconds=config.slo().objectives.rollback_seconds.target):
+        settle()
         if not STOP.exists():
-            print("rollback: what was under way has taken it back already")
+            print(f"rollback: what was under way has been taken back; {releases.stable()} serves")
             return
         STOP.unlink()
-        past = releases.ledger()
-        last = next((event for event in reversed(past) if event["event"] == "promoted"), None)
+        last, past = releases.last("promoted"), releases.ledger()
         if not last or any(event.get("bad") == last["release"] for event in past[past.index(last) :]):
             print(f"rollback: nothing to undo; {releases.stable()} serves")
             return
-        release, serving = last["over"], stack.serving_slot()
-        releases.verify(releases.source(release))  # refused before any traffic moves
-        target = stack.other(serving)
+        bad, release, target = last["release"], last["over"], stack.other(stack.serving_slot())
+        _reach(release)
         stack.start_slot(target, release)
         stack.wait_ready(target)
-        stack.set_weights({target: 100, serving: 0})
-        releases.set_stable(release)
-        seconds = time.time() - start
-        releases.record("rolled back", release=release, bad=last["release"], reason="by hand", seconds=seconds)
-        print(f"rollback: {release} serves again after {seconds:.1f} s")
+        facts = {"release": release, "bad": bad, "warm": bad, "left": last.get("left"), "reason": "by hand"}
+        releases.record("rolling back", **facts, since=start)
+        settle()
 
 
-def _let_in(stable: str, candidate: str, release: str, care: float) -> str:
-    """Return why the candidate must go back, nothing when it took every step."""
-    policy = read_json(POLICY)
-    policy["step_requests"] *= care
-    stack.start_slot(candidate, release)
-    stack.wait_ready(candidate)
-    golden = read_json(releases.source(release) / "model/golden.json")
-    answer = json.loads(_get(candidate, "/predict", golden["rows"]))
-    if "degraded" in answer:
-        return "it cannot read data/history.sqlite, or finds another contract's; `make featurize` writes it"
-    if answer["predictions"] != golden["answers"]:
-        return "its golden rows are answered differently than when it was packaged"
-    print(f"promote: {release} is ready in {candidate} and answers its golden rows")
-    for percent, seconds in zip(policy["steps_percent"], policy["max_seconds"], strict=True):
-        stack.set_weights({stable: 100 - percent, candidate: percent})
-        if reason := _watch_step(stable, candidate, policy, care * seconds):
-            return f"{reason} (at {percent} % of traffic)"
-        print(f"promote: {percent:3} % held")
-    return ""
+def settle(reason: str = "the promotion broke off") -> None:
+    """Take back what stands half done in the ledger, whoever began it. The lock must be held."""
+    last = releases.last("promoting", "promoted", "rolling back", "rolled back")
+    if last and last["event"] == "promoting":
+        facts = {"release": last["over"], "bad": last["release"], "warm": last["warm"], "left": last["left"]}
+        last = releases.record("rolling back", **facts, reason=reason, since=time.time())
+    if not last or last["event"] != "rolling back":
+        return
+    # From here on the release to go back to is the stable one: whoever comes next brings this to its end.
+    slot, release, impact = stack.serving_slot(), last["release"], {}
+    stack.set_weights({slot: 100, (spare := stack.other(slot)): 0})
+    seconds, golden = time.time() - last["since"], canary.golden(slot) or "right"
+    with contextlib.suppress(OSError):  # it does not answer any more
+        impact = canary.measure(spare)
+    # What the slot held before: the stable release's own way back.
+    stack.start_slot(spare, last["warm"]) if last["warm"] else stack.stop_slot(spare)
+    STOP.unlink(missing_ok=True)
+    facts = {"release": release, "bad": last["bad"], "reason": last["reason"], "golden": golden, "impact": impact}
+    releases.record("rolled back", **facts, seconds=seconds, left_before=last["left"], left=budget.left())
+    _draft()
+    print(f"rollback: {release} serves again after {seconds:.1f} s; golden rows: {golden}; see {INCIDENT}")
 
 
-def _watch_step(stable: str, candidate: str, policy: dict[str, Any], seconds: float) -> str:
-    """Compare both slots until the candidate has answered enough requests, or fails."""
-    before, deadline = {slot: measure(slot) for slot in (stable, candidate)}, time.time() + seconds
-    while time.time() < deadline:
-        time.sleep(policy["look_s"])
-        if STOP.exists():
-            return "a rollback was asked for"
-        if not stack.is_ready(candidate):
-            return "its slot is not ready"
-        seen = {slot: {k: v - before[slot][k] for k, v in measure(slot).items()} for slot in before}
-        if reason := compare(seen[stable], seen[candidate], policy):
-            return reason
-        if seen[candidate]["requests"] >= policy["step_requests"]:
-            return ""
-    return f"not enough traffic: {policy['step_requests']:g} requests were needed"
+def _draft() -> None:
+    """Put the newest rollback on top of docs/incident.md, as the ledger tells it; what stands there already stays."""
+    back, old = releases.last("rolled back") or {}, INCIDENT.read_text(encoding="utf-8") if INCIDENT.exists() else ""
+    both = {name: releases.manifest(releases.source(back[name])) for name in ("release", "bad")}
+    page = jinja2.Template(DRAFT.read_text(encoding="utf-8"), trim_blocks=True, lstrip_blocks=True)
+    text = page.render(both, back=back, ledger=releases.ledger(), owners=config.slo().owners, time=time)
+    INCIDENT.parent.mkdir(exist_ok=True)
+    INCIDENT.write_text(f"{text}\n\n{old}".strip() + "\n", encoding="utf-8")
 
 
-def measure(slot: str) -> dict[str, float]:
-    """Return how many calls of /predict a slot has answered, with errors, and slower than promised."""
-    samples = SAMPLE.findall(_get(slot, "/metrics").decode())
-
-    def count(metric: str, *wanted: str) -> float:
-        return sum(float(n) for name, labels, n in samples if name == metric and all(w in labels for w in wanted))
-
-    requests = count("service_requests_total", 'route="predict"')
-    errors = count("service_requests_total", 'route="predict"', 'code="5') + count("service_fallback_total")
-    fast = count("service_request_seconds_bucket", 'route="predict"', f'le="{config.slo().latency_s}"')
-    return {"requests": requests, "errors or fallbacks": errors, "slow answers": requests - fast}
-
-
-def compare(stable: dict[str, float], candidate: dict[str, float], policy: dict[str, Any]) -> str:
-    """Return what is significantly worse than both the promise and the stable release."""
-    n = int(candidate["requests"])
-    for name, allowed in [("slow answers", policy["slow_share"]), ("errors or fallbacks", policy["error_share"])]:
-        # A busy machine slows both: the stable release's own share, doubled, is no fault.
-        usual = max(allowed, 2 * stable[name] / max(stable["requests"], 1))
-        if n and usual < 1 and binom.sf(candidate[name] - 1, n, usual) < policy["alpha"]:
-            return f"{candidate[name]:.0f} {name} in {n} requests"
-    return ""
-
-
-def _get(slot: str, path: str, body: Any = None) -> bytes:
-    data = json.dumps(body).encode() if body is not None else None
-    request = urllib.request.Request(f"http://127.0.0.1:{stack.port(slot)}{path}", data)
-    with urllib.request.urlopen(request, timeout=10) as answer:
-        return bytes(answer.read())
+def _reach(release: str) -> None:
+    """Refuse a release of which a part is lost or changed, by its name, before any traffic moves."""
+    root = releases.source(release)
+    releases.verify(root)
+    if not Store(HISTORY, config.contract(root)).recall([])[1]:
+        what = f"{HISTORY} cannot be read, or is another contract's"
+        raise config.Problem(f"release {release}: {what}; `make featurize` writes it")
 
 
 @contextlib.contextmanager

@@ -12,7 +12,8 @@ from typing import Any
 from . import config
 
 FOLDER, PACKAGED = Path("releases"), Path("reports/package.json")
-LEDGER, STABLE = FOLDER / "ledger.jsonl", FOLDER / "stable"
+LEDGER = FOLDER / "ledger.jsonl"
+Event = dict[str, Any]
 
 
 def source(release: str) -> Path:
@@ -21,12 +22,9 @@ def source(release: str) -> Path:
 
 
 def stable() -> str | None:
-    """Return the id of the release in service, None before the first."""
-    return STABLE.read_text(encoding="utf-8").strip() if STABLE.exists() else None
-
-
-def set_stable(release: str) -> None:
-    STABLE.write_text(release + "\n", encoding="utf-8")
+    """Return the id of the release that serves, or is to serve, all traffic, None before the first."""
+    found = last("deployed", "promoted", "rolling back", "rolled back")
+    return str(found["release"]) if found else None
 
 
 def ask(release: str, *words: str) -> str:
@@ -75,20 +73,28 @@ def verify(root: Path) -> str:
     about = manifest(root)
     for name, expected in about["files"].items():
         if not (root / name).exists() or digest(root / name) != expected:
-            raise config.Problem(f"release {about['id']}: {name} is not what was packaged; package it again")
+            way_out = "bring it back, or package it again"
+            raise config.Problem(f"release {about['id']}: {name} is not what was packaged, or gone; {way_out}")
     if identify(about["files"] | about["versions"]) != about["id"]:
         raise config.Problem(f"release {about['id']}: its manifest was changed; package it again")
     return str(about["id"])
 
 
-def record(event: str, **facts: Any) -> None:
-    """Append one event to the ledger: what happened to which release, when and why."""
+def record(event: str, **facts: Any) -> Event:
+    """Append one event to the ledger: what happened to which release, when and why; return it."""
     LEDGER.parent.mkdir(exist_ok=True)
+    entry = {"at": time.time(), "event": event} | facts
     with LEDGER.open("a", encoding="utf-8") as file:
-        file.write(json.dumps({"at": time.time(), "event": event} | facts) + "\n")
+        file.write(json.dumps(entry) + "\n")
+    return entry
 
 
-def ledger() -> list[dict[str, Any]]:
+def ledger() -> list[Event]:
     """Return every event so far, oldest first."""
     lines = LEDGER.read_text(encoding="utf-8").splitlines() if LEDGER.exists() else []
     return [json.loads(line) for line in lines]
+
+
+def last(*names: str) -> Event | None:
+    """Return the newest event that has one of these names."""
+    return next((event for event in reversed(ledger()) if event["event"] in names), None)

@@ -15,22 +15,28 @@ Schema = dict[str, Any]  # Polars types, by column
 LOCK, LEVEL = Path("run/predictions.lock"), 12  # zstd: 25 bytes a row; at 3 it is 28, at 19 it takes 20 times as long
 
 
-def read(schema: Schema, most: int = 1 << 40) -> pl.DataFrame:
+def read(schema: Schema, most: int = 1 << 40, newest: int = 0) -> pl.DataFrame:
     """Return every entry so far with these columns, null where an entry has none; pack what is whole.
 
-    Of more than `most`, an even share by id is kept; `stands_for` says how many entries each stands for.
+    Of more than `most`, an even share by id is kept; `stands_for` says how many entries each stands for. With `newest`,
+    those of the newest files of each kind alone: as many, whatever the log has grown to.
     """
     LOCK.parent.mkdir(exist_ok=True)
     with LOCK.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # of those who read and pack; no worker waits for it
         for path in Path().glob("run/*/predictions-*.jsonl"):
             _pack(path)
-        whole = [pl.scan_parquet(path) for path in sorted(Path().glob("run/*/predictions-*.parquet"))]
-        open_still = [_lines(path).lazy() for path in sorted(Path().glob("run/*/predictions-*.jsonl"))]
-        entries = pl.concat([pl.LazyFrame(schema=schema), *(_fit(part, schema) for part in whole + open_still)])
+        packed, open_still = (_files(kind)[-newest:] for kind in ("parquet", "jsonl"))
+        parts = [pl.scan_parquet(path) for path in packed] + [_lines(path).lazy() for path in open_still]
+        entries = pl.concat([pl.LazyFrame(schema=schema), *(_fit(part, schema) for part in parts)])
         rows = entries.select(pl.len()).collect().item()
         some = entries.filter(thinned("id", rows, most)).collect(engine="streaming")
     return some.with_columns(stands_for=pl.lit(round(rows / max(some.height, 1), 9)))
+
+
+def _files(kind: str) -> list[Path]:
+    """Return the files of both slots, oldest first: their names begin with the time."""
+    return sorted(Path().glob(f"run/*/predictions-*.{kind}"), key=lambda path: path.name)
 
 
 def retire(days: float) -> int:

@@ -39,7 +39,7 @@ class Service:
         promise = config.slo(ROOT).latency_s
         # Floats, and the promise itself among them: otherwise the share of slow answers is a guess.
         buckets = sorted({0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0} | {promise})
-        routes: Routes = {f"/{each.__name__}": ("POST", each) for each in (ask.predict, ask.explain, ask.feedback)}
+        routes: Routes = {f"/{f.__name__}": ("POST", f) for f in (ask.predict, ask.explain, ask.feedback, ask.check)}
         FRONT.open(ask.release, {**routes, "/metadata": ("GET", ask.metadata)}, buckets)
         gc.collect()
         gc.freeze()  # what is loaded stays: no pause looks at it again

@@ -11,6 +11,7 @@ import time
 import urllib.error
 import urllib.request
 import xmlrpc.client
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,6 @@ def up() -> None:
     try:
         if not runs():
             _start_supervisor()
-        releases.set_stable(stable)
         serving = serving_slot()
         start_slot(serving, stable)
         for name in [serving, *list(READY)[2:]]:
@@ -70,7 +70,7 @@ def release_in(slot: str) -> str | None:
 
 def serving_slot() -> str:
     """Return the slot of the stable release."""
-    return "green" if release_in("green") == releases.stable() else "blue"
+    return "green" if (release_in("green") or "nothing") == releases.stable() else "blue"
 
 
 def other(slot: str) -> str:
@@ -137,9 +137,9 @@ def is_ready(name: str) -> bool:
         return False
 
 
-def wait_ready(name: str, seconds: float = 60) -> None:
+def wait_ready(name: str, called_off: Callable[[], bool] = lambda: False, seconds: float = 60) -> None:
     deadline, log = time.time() + seconds, Path(f"run/logs/{name}.log")
-    while not is_ready(name):
+    while not (called_off() or is_ready(name)):
         if time.time() > deadline or _ask("getProcessInfo", name)["statename"] in ("FATAL", "EXITED"):
             said = ["it said nothing", *log.read_text(errors="replace").strip().splitlines()]
             said = [line for line in said if WHY.match(line)] or said

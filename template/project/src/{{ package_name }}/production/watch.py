@@ -71,19 +71,21 @@ def watch(report: bool = False) -> Verdict:
     return verdict
 
 
-def read_log(contract: config.Contract, most: int = 1 << 40) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+def read_log(
+    contract: config.Contract, most: int = 1 << 40, newest: int = 0
+) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
     """Return the rows that the model answered, in the order of their time; what it said (id, release, at, prediction);
-    and late labels. Of more entries than `most`, an even share.
+    and late labels. Of more entries than `most`, an even share; with `newest`, of so many files alone.
     """
-    text = {"string": pl.String, "datetime": pl.Datetime("us")}
-    kinds: dict[str, Any] = {name: text.get(column.type, pl.Float64) for name, column in contract.columns.items()}
+    sent = {"string": pl.String, "datetime": pl.Datetime("us"), "integer": pl.Int64, "boolean": pl.Boolean}
+    kinds: dict[str, Any] = {name: sent.get(column.type, pl.Float64) for name, column in contract.columns.items()}
     kinds |= dict.fromkeys(contract.history, pl.Float64)  # as it was looked up
     kinds |= {contract.time: pl.Datetime("us")} if contract.time else {}
     label = {"binary": pl.Boolean, "multiclass": pl.String, "regression": pl.Float64}[contract.task]
     prediction = pl.List(pl.Float64) if contract.task == "multiclass" else pl.Float64
     schema: dict[str, Any] = {"id": pl.String, "release": pl.String, "at": pl.Float64, "prediction": prediction}
     schema |= {"label": label, "fallback": pl.Boolean, "row": pl.Struct(kinds)}
-    entries = segments.read(schema, most)
+    entries = segments.read(schema, most, newest)
     order = pl.col("row").struct.field(contract.time) if contract.time else pl.col("at")
     served = entries.filter(pl.col("prediction").is_not_null(), pl.col("fallback").is_null()).sort(order)
     # A label that comes twice counts once: the newest is right.

@@ -4,12 +4,16 @@ As in live.py, each returns the alarm, None if all is quiet; unbroken, a good re
 """
 
 import contextlib
+import os
 import re
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from .. import budget, config, release, releases, stack
-from ..stages import read_json
+from ..stages import HISTORY, read_json
 from .lab import PACKAGE, Alarm, refusal, scratch, wait_for
 from .traffic import Traffic
 
@@ -22,6 +26,7 @@ def features(columns):
     {}
     return right(columns)
 """
+WRONG = "right = predict\npredict = lambda model, x: 1 - right(model, x)\n"
 
 
 def corrupt_model(traffic: Traffic, broken: bool) -> Alarm | None:
@@ -31,25 +36,18 @@ def corrupt_model(traffic: Traffic, broken: bool) -> Alarm | None:
     bad, spare = _package("# a release that rots\n"), stack.other(stack.serving_slot())
     model, warm, start = releases.source(bad) / "model/model.txt", stack.release_in(spare), time.time()
     model.write_bytes(model.read_bytes()[:-100])
-    said = ""
-    try:
-        release.promote(bad)
-    except config.Problem as problem:
-        said = str(problem)
+    said = refusal(Path(), f"promote {bad}")
     seconds = time.time() - start
     stack.start_slot(spare, bad)
     ready = wait_for(lambda: stack.is_ready(spare), 8)
-    stack.stop_slot(spare)
-    if warm:
-        stack.start_slot(spare, warm)
-    if ready or "model/model.txt is not what was packaged" not in said:
-        return None
-    return Alarm(said, seconds, "no traffic moved; forced into a slot, it never became ready")
+    stack.start_slot(spare, warm) if warm else stack.stop_slot(spare)
+    found = not ready and "model/model.txt is not what was packaged" in said
+    return Alarm(said, seconds, "no traffic moved; forced into a slot, it never became ready") if found else None
 
 
 def budget_spent(traffic: Traffic, broken: bool) -> Alarm | None:
     """Count as if so little may fail that a moment's outage spends it all: the next release must wait."""
-    policy = release.POLICY.read_text(encoding="utf-8")
+    policy = budget.POLICY.read_text(encoding="utf-8")
     if not broken:
         share = budget.left()
         return Alarm(f"{share} left") if share is None or share <= 0 else None
@@ -57,47 +55,70 @@ def budget_spent(traffic: Traffic, broken: bool) -> Alarm | None:
     stack.stop_slot(stack.serving_slot())
     wait_for(lambda: "failed" in [s.kind for s in traffic.since(start)], 10)
     stack.up()
-    release.POLICY.write_text(re.sub(r"/ \([\d.e-]+ ", "/ (1e-6 ", policy), encoding="utf-8")
-    try:
-        wait_for(lambda: (budget.left() or 0) < 0, 30)
-        release.promote(candidate)
-    except config.Problem as problem:
-        return Alarm(str(problem).split(";")[0], time.time() - start, "no traffic moved; the ledger can let it pass")
-    finally:
-        release.POLICY.write_text(policy, encoding="utf-8")
-    return None
+    budget.POLICY.write_text(re.sub(r"/ \([\d.e-]+ ", "/ (1e-6 ", policy), encoding="utf-8")
+    wait_for(lambda: (budget.left() or 0) < 0, 30)
+    said = refusal(Path(), f"promote {candidate}").split(";")[0]
+    budget.POLICY.write_text(policy, encoding="utf-8")
+    return Alarm(said, time.time() - start, "no traffic moved; the ledger can let it pass") if "spent" in said else None
+
+
+def lost_artefact(traffic: Traffic, broken: bool) -> Alarm | None:
+    """Lose the model of the release to go back to, then the past that it looks up; bring them back."""
+    if not broken:
+        return _promote_good()
+    start, before, target, said = time.time(), releases.stable(), (releases.last("promoted") or {})["over"], ""
+    for path in (releases.source(target) / "model/model.txt", *([HISTORY] if config.contract().history else [])):
+        os.rename(path, away := path.with_suffix(".away"))
+        refused = refusal(Path(), "rollback")
+        os.rename(away, path)
+        said += f"{refused}; " if path.name in refused else "not refused; "
+    seconds, moved = time.time() - start, {s.release for s in traffic.since(start)} - {before, ""}
+    release.rollback()
+    good = not moved and "not refused" not in said and releases.stable() == target
+    return Alarm(said, seconds, "no traffic moved; when all was back, so was the release") if good else None
 
 
 def rollback_twice(traffic: Traffic, broken: bool) -> Alarm | None:
+    """Kill a promotion that has traffic, then call for a rollback twice at once."""
     if not broken:
         return _promote_good()
-    start = time.time()
+    bad, start = _package("# a release in doubt\n"), time.time()
+    budget.budget("the rehearsal goes on")
+    with subprocess.Popen([sys.executable, "-m", f"{PACKAGE}.production", "promote", bad]) as promotion:
+        wait_for(lambda: any(s.release == bad for s in traffic.since(start)), 60)
+        promotion.kill()
+    killed = time.time()
     with ThreadPoolExecutor() as pool:
         for _ in range(2):
             pool.submit(release.rollback)
-    events = [e for e in releases.ledger() if e["event"] == "rolled back" and e["at"] >= start]
-    if len(events) != 1 or events[0]["seconds"] > config.slo().objectives.rollback_seconds.target:
-        return None
-    said = f"two calls, one rollback to {releases.stable()} in {events[0]['seconds']:.2f} s"
+    events = [e for e in releases.ledger() if e["event"] == "rolled back" and e["at"] >= killed]
+    seconds, promised = time.time() - killed, config.slo().objectives.rollback_seconds.target
+    said = f"two calls, one rollback to {releases.stable()}: {', '.join(e['reason'] for e in events)}"
     failed = sum(s.kind == "failed" for s in traffic.since(start))
     answer = f"the second found nothing to undo; {failed} requests failed"
-    return Alarm(said, time.time() - start, answer)
+    return Alarm(said, seconds, answer) if [e["bad"] for e in events] == [bad] and seconds <= promised else None
 
 
 def slow_release(traffic: Traffic, broken: bool) -> Alarm | None:
     bug = f"{LIVE} and time.sleep({1.5 * config.slo().latency_s})"
-    return _candidate(broken, bug, "slow answers", "fallbacks")
+    return _candidate(broken, BUG.format(bug), "slow answers", "fallbacks")
 
 
 def failing_release(traffic: Traffic, broken: bool) -> Alarm | None:
-    return _candidate(broken, f"assert not ({LIVE} and random.random() < 0.2), 'a bug'", "errors")
+    return _candidate(broken, BUG.format(f"assert not ({LIVE} and random.random() < 0.2), 'a bug'"), "errors")
 
 
-def _candidate(broken: bool, bug: str, *expected: str) -> Alarm | None:
-    """Package a copy of the repo with a bug in features.py, and let the promotion find it."""
-    if not broken:  # a good candidate goes all the way: the promotion that rollback-twice undoes
+def wrong_release(traffic: Traffic, broken: bool) -> Alarm | None:
+    """Turn all answers round, before the golden rows are made: they are right by its own lights."""
+    return _candidate(broken, WRONG, "agree", file="train.py")
+
+
+def _candidate(broken: bool, bug: str, *expected: str, file: str = "features.py") -> Alarm | None:
+    """Package a copy of the repo with a bug in a file of yours, and let the promotion find it."""
+    if not broken:  # a good candidate goes all the way
         return _promote_good()
-    bad, start = _package(BUG.format(bug)), time.time()
+    bad, start = _package(bug, file), time.time()
+    budget.budget("the rehearsal goes on")
     with contextlib.suppress(config.Problem):
         release.promote(bad)
         return None
@@ -108,19 +129,15 @@ def _candidate(broken: bool, bug: str, *expected: str) -> Alarm | None:
 
 
 def _promote_good() -> Alarm | None:
-    """Promote a release that differs by a comment alone, once for all who ask; to refuse it is a false alarm."""
-    if any(event["event"] == "promoted" for event in releases.ledger()):
-        return None
-    try:
+    """Promote a release that differs by a comment alone, once for all who ask; if it is refused, no fault is run."""
+    if releases.last("promoted") is None:
         release.promote(_package("# another commit\n"))
-    except config.Problem as problem:
-        return Alarm(str(problem))
     return None
 
 
-def _package(text: str) -> str:
+def _package(text: str, name: str = "features.py") -> str:
     with scratch() as root:
-        with (root / f"src/{PACKAGE}/features.py").open("a", encoding="utf-8") as file:
+        with (root / f"src/{PACKAGE}/{name}").open("a", encoding="utf-8") as file:
             file.write("\n\n" + text)
         if refused := refusal(root, "package"):
             raise config.Problem(refused)
