@@ -27,8 +27,7 @@ PLANTED = f"planted-{secrets.token_hex(8)}"  # a secret; as a value in a request
 
 
 def covariate_drift(traffic: Traffic, broken: bool) -> Alarm | None:
-    start, params = time.time(), config.watch()
-    season = 90 / params.window_days * params.window_rows / (sum(SIZES) / len(SIZES) * traffic.rate)
+    start, season = time.time(), traffic.lasts(90 / config.watch().window_days)
 
     def drifted() -> str:
         return ", ".join(f"{alarm['column']} since {alarm['since'][:10]}" for alarm in watch.watch()["alarms"])

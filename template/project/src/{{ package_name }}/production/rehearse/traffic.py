@@ -75,6 +75,10 @@ class Traffic(threading.Thread):
         """Return the requests that left since a moment and were answered or lost."""
         return [sent for sent in list(self.sent) if sent.at >= start]
 
+    def lasts(self, windows: float) -> float:
+        """Return in how many seconds so many full windows of drift are sent."""
+        return windows * config.watch().window_rows / (sum(SIZES) / len(SIZES) * self.rate)
+
     def calm(self) -> bool:
         """Return whether every request of the last second was answered."""
         sent = self.since(time.time() - 1)
