@@ -55,7 +55,7 @@ def _past(watch: config.Watch) -> tuple[matrix.Columns, np.ndarray, list[np.ndar
     found, _, when = load_features()
     known = when < np.datetime64(config.params().split.evaluate_until)
     past = {name: array[known] for name, array in found.items()}
-    whole = windows(when[known], watch.window_days)
+    whole = [rows for rows in windows(when[known], watch.window_days) if len(rows) >= watch.window_rows // 2]
     if len(whole) < 2 * FOLDS:
         what = f"{len(whole)} whole windows of {watch.window_days:g} days lie in the past, and {2 * FOLDS} are needed"
         raise config.Problem(f"certify: {what} to judge; bring a longer past, or lower drift.within_days in slo.yaml")
@@ -79,6 +79,7 @@ def _counts(
 def _window(counts: np.ndarray, among: np.ndarray, watch: config.Watch, rng: np.random.Generator) -> np.ndarray:
     """Return the shares of a window put together from blocks, as many rows as a live one has."""
     rows = counts[rng.choice(among, BLOCKS), range(BLOCKS)].sum(axis=0)
+    rows = rows if rows.sum() else counts[rng.choice(among)].sum(axis=0)  # rows that come all at once, once a year
     size = int(min(watch.window_rows, rows.sum()))
     return np.asarray(rng.multinomial(size, rows / rows.sum()) / size)
 

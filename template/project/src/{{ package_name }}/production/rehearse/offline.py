@@ -151,10 +151,12 @@ def failing_slice(root: Path) -> str:
     seen = [name for name in slices if f"feature:{name.partition('=')[0]}" in pl.read_parquet_schema(root / FEATURES)]
     if not seen:
         raise DoesNotApply("no declared slice is large enough, and a feature")
-    column, _, level = seen[0].partition("=")
-    there = pl.Series([str(value) == level for value in pl.read_parquet(root / VALID)[column]])
-    _mislabel(root, pl.lit(there) & (pl.col(config.contract().clock) < config.params().split.train_until))
-    return f"gate slice: {seen[0]}"
+    rows, past = pl.read_parquet(root / VALID), pl.col(config.contract().clock) < config.params().split.train_until
+    there = {name: rows[name.partition("=")[0]].cast(pl.String).str.to_lowercase() for name in seen}
+    masks = {name: (values == name.partition("=")[2].lower()).fill_null(value=False) for name, values in there.items()}
+    largest = max(seen, key=lambda name: masks[name].sum())
+    _mislabel(root, pl.lit(masks[largest]) & past)
+    return f"gate slice: {largest}"
 
 
 def unstable_model(root: Path) -> str:
