@@ -11,7 +11,7 @@ from pathlib import Path
 import polars as pl
 
 from .. import config, releases
-from ..stages import FEATURES, RAW, REPORT, VALID, read_json, write_json
+from ..stages import FEATURES, LEVELS, RAW, REPORT, read_json, write_json
 from .lab import OFFLINE, PACKAGE, Alarm, DoesNotApply, refusal, scratch
 
 SKEWED = """
@@ -146,17 +146,15 @@ def no_better_than_baseline(root: Path) -> str:
 
 
 def failing_slice(root: Path) -> str:
-    """Turn the training labels of one declared slice around; elsewhere the model learns what is right."""
-    slices = read_json(REPORT)["model"]["slices"]
-    seen = [name for name in slices if f"feature:{name.partition('=')[0]}" in pl.read_parquet_schema(root / FEATURES)]
+    """Let the model answer the rows of one declared slice upside down, and all others as ever."""
+    levels, slices = read_json(LEVELS), [name.partition("=") for name in read_json(REPORT)["model"]["slices"]]
+    seen = [(column, level) for column, _, level in slices if level in levels.get(column, [])]
     if not seen:
-        raise DoesNotApply("no declared slice is large enough, and a feature")
-    rows, past = pl.read_parquet(root / VALID), pl.col(config.contract().clock) < config.params().split.train_until
-    there = {name: rows[name.partition("=")[0]].cast(pl.String).str.to_lowercase() for name in seen}
-    masks = {name: (values == name.partition("=")[2].lower()).fill_null(value=False) for name, values in there.items()}
-    largest = max(seen, key=lambda name: masks[name].sum())
-    _mislabel(root, pl.lit(masks[largest]) & past)
-    return f"gate slice: {largest}"
+        raise DoesNotApply("no declared slice is large enough, and a level of a feature")
+    (column, level), place = seen[0], list(levels).index(seen[0][0])
+    there = f"x[:, {place}] == {levels[column].index(level)}"
+    _wrap(root, "predict", "model, x", f"(once(model, x).T * np.where({there}, -1, 1)).T")
+    return f"gate slice: {column}={level}"
 
 
 def unstable_model(root: Path) -> str:
