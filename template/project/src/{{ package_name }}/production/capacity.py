@@ -12,7 +12,6 @@ from typing import Any
 import psutil
 
 from . import config, promises, releases, stack
-from .facts import plain
 from .stages import read_json, write_json
 
 CAPACITY, SUMMARY, PAYLOADS = Path("ops/capacity.json"), Path("run/load.json"), Path("run/payloads.json")
@@ -58,7 +57,7 @@ def capacity() -> None:
         "machine": f"{os.cpu_count()} cores {os.uname().machine}",
         "date": str(date.today()),
     }
-    planned = plain(promises.capacity(promises.inputs()))["replica_rps"]
+    planned = promises.follow(promises.inputs())["replica_rps"]
     write_json(CAPACITY, found)
     by_cpu = min(len(workers), os.cpu_count() or 1) * 1000 / cpu_ms
     said = f"one replica keeps {highest:.0f} a second, {WINDOWS} windows in a row; planned so far: {planned:g}"

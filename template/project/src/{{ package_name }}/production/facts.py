@@ -10,52 +10,41 @@ from collections.abc import Callable
 from typing import Any
 
 NOTE = re.compile("\x01([^\x02]*)\x02")
-Story = dict[str, Any]  # name, value, and either source (file: key) or formula and what it is made of
+BRACKETS = {"+": ("", "+-/"), "-": ("", "+-x/"), "x": ("+-", "+-/"), "/": ("+-", "+-x/")}  # on its left, on its right
+Story = dict[str, Any]  # name, value, and either source (file: key) or formula and the stories that it is made of
 
 
 class Fact(float):
-    """A number with a source, or with the formula and the facts that it was made of; arithmetic makes new facts."""
+    """A number with its story; arithmetic makes new facts."""
 
-    name, source, formula = "", "", ""
-    of: tuple["Fact", ...] = ()
+    story: Story
     sign = ""  # of its formula's last step: it may need brackets inside another
 
-    def story(self) -> Story:
-        """Return how it came about, as plain data."""
-        told: Story = {"name": self.name, "value": float(f"{self:.10g}")}
-        if self.source:
-            return told | {"source": self.source}
-        return told | {"formula": self.formula, "of": [fact.story() for fact in self.named()]}
-
-    def named(self) -> list["Fact"]:
-        """Return the facts that the formula names."""
-        found = [each for part in self.of for each in ([part] if part.name else part.named())]
-        return list({fact.name: fact for fact in found}.values())
-
     def __str__(self) -> str:
-        return note(self.story()) + f"{self:.10g}"
+        return note(self.story) + f"{self:.10g}"
 
     def __format__(self, spec: str) -> str:
         return format(float(self), spec or ".10g")
 
 
-def made(formula: str, value: float, *parts: Any) -> Fact:
-    fact = Fact(f"{value:.12g}")  # 1 - 0.9 is 0.1
-    fact.formula, fact.of = formula, tuple(part for part in parts if isinstance(part, Fact))
-    return fact
+def fact(name: str, value: float, **come: Any) -> Fact:
+    """Return a number with a name, or "", and where it comes from: `source`, or `formula` and `of`."""
+    found = Fact(value)
+    found.story = {"name": name, "value": float(value), **come}
+    return found
 
 
-def leaf(name: str, value: float, source: str) -> Fact:
-    fact = Fact(value)
-    fact.name, fact.source = name, source
-    return fact
+def made(formula: str, value: float, *parts: Any, name: str = "") -> Fact:
+    """Return what a formula gave; it remembers the named facts in its parts."""
+    of: dict[str, Story] = {}
+    for story in [part.story for part in parts if isinstance(part, Fact)]:
+        of |= {each["name"]: each for each in ([story] if story["name"] else story["of"])}
+    return fact(name, float(f"{value:.12g}"), formula=formula, of=list(of.values()))  # 1 - 0.9 is 0.1
 
 
 def called(name: str, value: float) -> Fact:
     """Return the number under a name, by which formulas above speak of it."""
-    fact = made(_bare(value), value, *(value.of if isinstance(value, Fact) and not value.name else (value,)))
-    fact.name = name
-    return fact
+    return made(_bare(value), value, value, name=name)
 
 
 def call(function: Callable[..., float], *values: float) -> Fact:
@@ -69,24 +58,24 @@ def short(value: float, digits: int = 3) -> Fact:
 
 
 def _bare(value: float) -> str:
-    return (value.name or value.formula) if isinstance(value, Fact) else f"{value:.10g}"
+    return (value.story["name"] or value.story["formula"]) if isinstance(value, Fact) else f"{value:.10g}"
 
 
 def _arithmetic(sign: str, work: Callable[[float, float], float], flipped: bool = False) -> Callable[..., Fact]:
+    before, after = BRACKETS[sign]
+
     def operate(self: Fact, other: float) -> Fact:
         left, right = (other, self) if flipped else (self, other)
-        formula = (
-            f"{_term(left, '+-' if sign in 'x/' else '')} {sign} {_term(right, '+-x/' if sign in '-/' else '+-/')}"
-        )
-        fact = made(formula, work(float(left), float(right)), left, right)
-        fact.sign = sign
-        return fact
+        formula = f"{_term(left, before)} {sign} {_term(right, after)}"
+        found = made(formula, work(float(left), float(right)), left, right)
+        found.sign = sign
+        return found
 
     return operate
 
 
 def _term(value: float, weaker: str) -> str:
-    bracket = isinstance(value, Fact) and value.sign and value.sign in weaker and not value.name
+    bracket = isinstance(value, Fact) and value.sign and value.sign in weaker and not value.story["name"]
     return f"({_bare(value)})" if bracket else _bare(value)
 
 
@@ -102,7 +91,7 @@ def leaves(source: str, node: Any, path: str = "") -> Any:
     name, where = path.removesuffix(".target").rpartition(".")[2], f"{source}: {path}"
     if isinstance(node, str):
         return note({"name": name, "value": node, "source": where}) + node
-    return leaf(name, node, where) if isinstance(node, (int, float)) else node
+    return fact(name, node, source=where) if isinstance(node, (int, float)) else node
 
 
 def note(story: Story) -> str:

@@ -171,7 +171,7 @@ def _hours(span: np.timedelta64) -> float:
 
 def _cost(said: pl.DataFrame) -> float:
     """Return what 1000 answered rows cost so far, in USD: the planned machines, by the hours of the log."""
-    planned, at = promises.capacity(promises.inputs()), said["at"].to_numpy()
+    planned, at = promises.follow(promises.inputs()), said["at"].to_numpy()
     usd_per_second = planned["replicas"] * planned["usd_per_hour"] / 3600
     return float(1000 * usd_per_second * np.ptp(at) / said["stands_for"].sum())
 
@@ -181,7 +181,7 @@ def utilisation(said: pl.DataFrame) -> float | None:
     at = said["at"].to_numpy()
     if np.ptp(at) < 7 * 86400:
         return None
-    planned, busiest = promises.capacity(promises.inputs()), np.unique(at // 3600, return_counts=True)[1].max()
+    planned, busiest = promises.follow(promises.inputs()), np.unique(at // 3600, return_counts=True)[1].max()
     return float(busiest * said["stands_for"][0] / 3600 / (planned["replicas"] * planned["replica_rps"]))
 
 

@@ -7,7 +7,7 @@ import { SharedArray } from "k6/data";
 import exec from "k6/execution";
 
 const FACTOR = Number(__ENV.RATE_FACTOR || 1);
-const RATE = Math.ceil({{ slo.peak_rps }} * FACTOR);
+const RATE = Math.ceil({{ peak_rps }} * FACTOR);
 const URL = __ENV.URL || "http://127.0.0.1:{{ ports.proxy }}/predict";
 const HEADERS = { "Content-Type": "application/json" };
 
@@ -30,9 +30,9 @@ export const options = {
   },
   // Above the promised peak the answer may be "later"; what is answered is answered in time.
   thresholds: {
-    failed: ["rate<={{ burns.availability.budget }}"],
-    shed: [FACTOR > 1 ? "rate<1" : "rate<={{ burns.availability.budget }}"],
-    "http_req_duration{status:200}": ["p(99)<={{ goal.latency_p99_ms.target }}"],
+    failed: ["rate<={{ availability_budget }}"],
+    shed: [FACTOR > 1 ? "rate<1" : "rate<={{ availability_budget }}"],
+    "http_req_duration{status:200}": ["p(99)<={{ latency_p99_ms }}"],
     dropped_iterations: ["count==0"],
   },
   summaryTrendStats: ["avg", "p(50)", "p(99)", "max"],
