@@ -9,8 +9,6 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from . import config, promises, releases, stack
 from .stages import read_json, write_json
 
@@ -25,8 +23,7 @@ def capacity() -> None:
         raise config.Problem("capacity: the stack does not run; `make up` starts it")
     PAYLOADS.unlink(missing_ok=True)  # another release may have left it; ours answers its own golden rows
     url = f"http://127.0.0.1:{stack.port(slot)}/predict"  # past the proxy, which admits what was planned
-    seen, asked = list[float](), list[int]()  # the p99 of each rate that was kept; requests of each window
-    workers = [psutil.Process(worker) for worker in stack.workers(slot)]
+    seen = list[float]()  # the p99 of each rate that was kept
 
     def kept(rate: float) -> bool:
         """Offer a rate; return whether all promises were kept."""
@@ -37,31 +34,26 @@ def capacity() -> None:
         good &= share <= 1 - slo.objectives.availability_percent.target / 100
         said = f"p99 {p99:.1f} ms, {share:.2%} not answered"
         print(f"capacity: {rate:6.0f} a second: {said}: {'kept' if good else 'broken'}", flush=True)
-        asked.append(metrics["http_reqs"]["count"])
         if good:
             seen.append(p99)
         return bool(good)
 
-    before = _cpu_s(workers)
     if not kept(low := max(1.0, slo.peak_rps / 4)):
         raise config.Problem(
             "capacity: a quarter of the peak breaks the promise; make the model cheaper or promise less"
         )
     highest = _highest(kept, low)
-    cpu_ms = 1000 * (_cpu_s(workers) - before) / sum(asked)
     found = {
         "generated": "by `make capacity`",
         "highest_rps": math.floor(highest),
         "floor_ms": round(min(seen), 1),
-        "cpu_ms_per_request": round(cpu_ms, 3),
         "machine": f"{os.cpu_count()} cores {os.uname().machine}",
         "date": str(date.today()),
     }
     planned = promises.follow(promises.inputs())["replica_rps"]
     write_json(CAPACITY, found)
-    by_cpu = min(len(workers), os.cpu_count() or 1) * 1000 / cpu_ms
     said = f"one replica keeps {highest:.0f} a second, {WINDOWS} windows in a row; planned so far: {planned:g}"
-    print(f"capacity: {said}, by CPU time alone it would be {by_cpu:.0f}; `make plan` takes it from here")
+    print(f"capacity: {said}; `make plan` takes it from here")
 
 
 def _highest(kept: Callable[[float], bool], low: float) -> float:
@@ -75,10 +67,6 @@ def _highest(kept: Callable[[float], bool], low: float) -> float:
         if (low := 0.85 * low) < 1 or time.time() > end + LONGEST:
             raise config.Problem("capacity: no rate is kept for long; is the machine busy with something else?")
     return low
-
-
-def _cpu_s(workers: list[psutil.Process]) -> float:
-    return sum(sum(worker.cpu_times()[:2]) for worker in workers)  # user and system
 
 
 def run(factor: float = 1, duration: str = "20s", **settings: str) -> dict[str, Any]:
