@@ -17,29 +17,27 @@ VERBS = {verb: verb for verb in ALONE} | {
     **dict.fromkeys(("push", "pull"), "remote"),
     **{"contract-diff": "diff", "why": "plan", "again": "score", "rehearse": "rehearse.run"},
 }
+WORDS = {"why": ["what"], "score": ["rows", "scored"], "again": ["rows"], "replay": ["id"]}
+FLAGS = {"contract": ["--json"], "plan": ["--check", "--json"], "why": ["--json"], "card": ["--check"]}
+FLAGS |= {"watch": ["--report"]}
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog=__package__)
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     known = {verb: verbs.add_parser(verb) for verb in VERBS}
-    known["ingest"].add_argument("--source")
-    known["contract"].add_argument("--json", action="store_true")
-    known["plan"].add_argument("--check", action="store_true")
-    known["card"].add_argument("--check", action="store_true")
-    known["retrain"].add_argument("--until", type=datetime.datetime.fromisoformat)
-    known["plan"].add_argument("--json", action="store_true")
+    for verb, words in WORDS.items():
+        for word in words:
+            known[verb].add_argument(word)
+    for verb, flags in FLAGS.items():
+        for flag in flags:
+            known[verb].add_argument(flag, action="store_true")
     for verb in ("push", "pull", "gc"):
         known[verb].add_argument("--keep", type=int, default=3)
-    known["why"].add_argument("what")
-    known["why"].add_argument("--json", action="store_true")
+    known["ingest"].add_argument("--source")
+    known["retrain"].add_argument("--until", type=datetime.datetime.fromisoformat)
     known["budget"].add_argument("--acknowledge", default="")
     known["promote"].add_argument("release", nargs="?")
-    known["watch"].add_argument("--report", action="store_true")
-    known["score"].add_argument("rows")
-    known["score"].add_argument("scored")
-    known["again"].add_argument("rows")
-    known["replay"].add_argument("id")
     known["rehearse"].add_argument("--only", default="")
     options = vars(parser.parse_args())
     verb = options.pop("verb")

@@ -17,21 +17,8 @@ from .stages import HISTORY, LEVELS, MODEL, PROFILE, RAW, REPORT, VALID, load_fe
 
 PACKAGE, NUMBER = Path(__file__).parents[1], "_number"
 # The serving image holds what answers requests and nothing else: no DVC, no Evidently, no Polars.
-SERVING = [
-    "__init__",
-    "__main__",
-    "answers",
-    "config",
-    "front",
-    "inputs",
-    "lean",
-    "matrix",
-    "predictions",
-    "releases",
-    "score",
-    "service",
-    "store",
-]
+SERVING = ["__init__", "__main__", "config", "releases", "lean", "matrix", "store", "score"]
+SERVING += ["service", "front", "answers", "inputs", "predictions"]
 CODE = ["__init__", "features", "train", *(f"production/{name}" for name in SERVING)]
 FILES = [MODEL, LEVELS, PROFILE, *map(Path, ("contract.yaml", "slo.yaml", "bentofile.yaml", "requirements-serve.txt"))]
 
