@@ -1,8 +1,9 @@
-"""What a fault needs: what it is, a scratch copy of the repo to break, the real verbs, patience."""
+"""What a fault needs: what it is, a scratch copy of the repo to break, the real verbs, requests, patience."""
 
 import contextlib
 import http.client
 import json
+import math
 import os
 import shutil
 import subprocess
@@ -17,8 +18,8 @@ import polars as pl
 import yaml
 
 from ... import ingest as yours_ingest
-from .. import config, stack
-from ..stages import FEATURES, HISTORY, RAW, VALID
+from .. import config, releases, stack
+from ..stages import FEATURES, HISTORY, RAW, VALID, read_json
 
 PACKAGE = Path(__file__).parents[2].name
 FAULTS = yaml.safe_load(Path(__file__).with_name("faults.yaml").read_text(encoding="utf-8"))
@@ -35,8 +36,31 @@ class Alarm(NamedTuple):
     """What a detector said, how many seconds after the injection, and how the fault was answered."""
 
     said: str
-    seconds: float = 0.0
-    answer: str = ""
+    seconds: float | None = None  # else as many as the fault took
+    answer: str = ""  # else that of faults.yaml
+
+
+# A fault, as it is tried: what was said before anything was broken, then the alarm; None if all was quiet.
+Trial = Iterator[Alarm | None]
+
+
+class Answer(NamedTuple):
+    """What the service answered, and the release that it names."""
+
+    status: int
+    text: str
+    release: str | None
+
+    @property
+    def body(self) -> Any:
+        return json.loads(self.text)
+
+
+def check(name: str) -> None:
+    """Refuse a fault for which the contract leaves no room."""
+    for needed, why in (LIVE | OFFLINE)[name].get("needs", {}).items():
+        if not getattr(config.contract(), needed):
+            raise DoesNotApply(why)
 
 
 def copy_repo(root: Path) -> None:
@@ -102,7 +126,7 @@ def wait_for(look: Callable[[], Found], seconds: float, pause: float = 0.2) -> F
     return found
 
 
-def alerts(since: float, name: str = "", severity: str = "") -> list[str]:
+def alerts(name: str = "", since: float = 0.0, severity: str = "") -> list[str]:
     """Return who was told what since a moment, as the monitor wrote it down when it reached the webhook."""
     lines = ALERTS.read_text(encoding="utf-8").splitlines() if ALERTS.exists() else []
     fired = [a for a in map(json.loads, lines) if a["received"] >= since and a["status"] == "firing"]
@@ -110,16 +134,57 @@ def alerts(since: float, name: str = "", severity: str = "") -> list[str]:
     return [f"{a['owner']} ({a['alertname']}, {a['runbook']})" for a in found]
 
 
-def too_early(name: str) -> Alarm | None:
-    """Return the alarm if an alert came although nothing was broken yet."""
-    return Alarm(told[0]) if (told := alerts(0, name)) else None
+def heard(name: str, since: float = 0.0, within: float = 0.0, severity: str = "") -> Alarm | None:
+    """Return the alarm if someone is told since a moment; wait so many seconds for that."""
+    told = wait_for(lambda: alerts(name, since, severity), within)
+    return Alarm(f"{severity or 'alert'} to {told[0]}", time.time() - since) if told else None
 
 
-def post(body: Any, path: str = "/predict") -> tuple[int, str]:
-    data = body if isinstance(body, bytes) else json.dumps(body).encode()
-    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", stack.port("proxy"), timeout=10)) as connection:
+def golden() -> dict[str, Any]:
+    """Return rows that the stable release must answer, and the right answers."""
+    return dict(read_json(releases.source(str(releases.stable())) / "model/golden.json"))
+
+
+def garbage() -> list[tuple[Any, int, str]]:
+    """Return bodies that must be refused: each with the status, and what the refusal must name."""
+    row, (column, wrong, much), clock = golden()["rows"][0], misfit(), config.contract().time
+    without = {name: value for name, value in row.items() if name != column}
+    return [
+        (b"{", 400, ""),
+        (b"\xff\xfe", 400, ""),
+        (b"[" * 5000, 422, ""),
+        (b"[[1], {", 422, ""),
+        (row | {column: math.nan}, 400, ""),
+        (b" " * (2 << 20), 413, "larger"),
+        ([], 422, "length"),
+        (without, 422, column),
+        (row | {column: wrong}, 422, column),
+        (row | {column: much}, 422, column),
+        (row | {column: []}, 422, column),
+        (row | {"unheard_of": 1}, 422, "unheard_of"),
+        ([without, without], 422, column),
+        ([row | {column: much}, row | {column: wrong}], 422, column),
+        *([(row | {clock: "0001-01-01T00:00:00+14:00"}, 422, clock)] if clock else []),
+    ]
+
+
+def wrong_labels() -> pl.Expr:
+    """Return the opposite of each label, the next class, or the number mirrored at the middle of its range."""
+    contract, label = config.contract(), pl.col(config.contract().target)
+    return {
+        "binary": lambda: ~label,
+        "multiclass": lambda: label.replace_strict(contract.classes, [*contract.classes[1:], contract.classes[0]]),
+        "regression": lambda: label.quantile(0.05) + label.quantile(0.95) - label,
+    }[contract.task]()
+
+
+def ask(body: Any = None, path: str = "/predict", part: str = "proxy", request_id: str = "") -> Answer:
+    """Send a request to a part of the stack: a POST if it has a body."""
+    data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
+    headers = {"X-Request-Id": request_id} if request_id else {}
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", stack.port(part), timeout=10)) as connection:
         # Who refuses a large body may close before all of it was sent; the answer is there still.
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-            connection.request("POST", path, data)
+            connection.request("GET" if data is None else "POST", path, data, headers)
         answer = connection.getresponse()
-        return answer.status, answer.read().decode(errors="replace")
+        return Answer(answer.status, answer.read().decode(errors="replace"), answer.headers["X-Release"])

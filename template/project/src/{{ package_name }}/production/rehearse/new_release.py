@@ -1,6 +1,6 @@
 """Faults that come with a release, and what lets releases in: promotion, canary, budget, rollback.
 
-As in live.py, each returns the alarm, None if all is quiet; unbroken, a good release must come through.
+Their control is a good release: it must come through.
 """
 
 import contextlib
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from .. import budget, config, release, releases, stack
 from ..stages import HISTORY, read_json
-from .lab import PACKAGE, Alarm, refusal, scratch, wait_for
+from .lab import PACKAGE, Alarm, Trial, refusal, scratch, wait_for
 from .traffic import Traffic
 
 # Live requests alone: packaging, and the golden rows, a larger batch, pass.
@@ -29,10 +29,9 @@ def features(columns):
 WRONG = "right = predict\npredict = lambda model, x: 1 - right(model, x)\n"
 
 
-def corrupt_model(traffic: Traffic, broken: bool) -> Alarm | None:
+def corrupt_model(traffic: Traffic) -> Trial:
     """Damage a packaged model; promote it, then force it into a slot: neither may let it serve."""
-    if not broken:
-        return _promote_good()
+    yield _promote_good()
     bad, spare = _package("# a release that rots\n"), stack.other(stack.serving_slot())
     model, warm, start = releases.source(bad) / "model/model.txt", stack.release_in(spare), time.time()
     model.write_bytes(model.read_bytes()[:-100])
@@ -42,30 +41,27 @@ def corrupt_model(traffic: Traffic, broken: bool) -> Alarm | None:
     ready = wait_for(lambda: stack.is_ready(spare), 8)
     stack.start_slot(spare, warm) if warm else stack.stop_slot(spare)
     found = not ready and "model/model.txt is not what was packaged" in said
-    return Alarm(said, seconds, "no traffic moved; forced into a slot, it never became ready") if found else None
+    yield Alarm(said, seconds) if found else None
 
 
-def budget_spent(traffic: Traffic, broken: bool) -> Alarm | None:
+def budget_spent(traffic: Traffic) -> Trial:
     """Count as if so little may fail that a moment's outage spends it all: the next release must wait."""
-    policy = budget.POLICY.read_text(encoding="utf-8")
-    if not broken:
-        share = budget.left()
-        return Alarm(f"{share} left") if share is None or share <= 0 else None
+    policy, share = budget.POLICY.read_text(encoding="utf-8"), budget.left()
+    yield Alarm(f"{share} left") if share is None or share <= 0 else None
     candidate, start = _package("# a release too many\n"), time.time()
     stack.stop_slot(stack.serving_slot())
-    wait_for(lambda: "failed" in [s.kind for s in traffic.since(start)], 10)
+    wait_for(lambda: traffic.failed(start), 10)
     stack.up()
     budget.POLICY.write_text(re.sub(r"/ \([\d.e-]+ ", "/ (1e-6 ", policy), encoding="utf-8")
     wait_for(lambda: (budget.left() or 0) < 0, 30)
     said = refusal(Path(), f"promote {candidate}").split(";")[0]
     budget.POLICY.write_text(policy, encoding="utf-8")
-    return Alarm(said, time.time() - start, "no traffic moved; the ledger can let it pass") if "spent" in said else None
+    yield Alarm(said, time.time() - start) if "spent" in said else None
 
 
-def lost_artefact(traffic: Traffic, broken: bool) -> Alarm | None:
+def lost_artefact(traffic: Traffic) -> Trial:
     """Lose the model of the release to go back to, then the past that it looks up; bring them back."""
-    if not broken:
-        return _promote_good()
+    yield _promote_good()
     start, before, target, said = time.time(), releases.stable(), (releases.last("promoted") or {})["over"], ""
     for path in (releases.source(target) / "model/model.txt", *([HISTORY] if config.contract().history else [])):
         os.rename(path, away := path.with_suffix(".away"))
@@ -75,13 +71,12 @@ def lost_artefact(traffic: Traffic, broken: bool) -> Alarm | None:
     seconds, moved = time.time() - start, {s.release for s in traffic.since(start)} - {before, ""}
     release.rollback()
     good = not moved and "not refused" not in said and releases.stable() == target
-    return Alarm(said, seconds, "no traffic moved; when all was back, so was the release") if good else None
+    yield Alarm(said, seconds) if good else None
 
 
-def rollback_twice(traffic: Traffic, broken: bool) -> Alarm | None:
+def rollback_twice(traffic: Traffic) -> Trial:
     """Kill a promotion that has traffic, then call for a rollback twice at once."""
-    if not broken:
-        return _promote_good()
+    yield _promote_good()
     bad, start = _package("# a release in doubt\n"), time.time()
     budget.budget("the rehearsal goes on")
     with subprocess.Popen([sys.executable, "-m", f"{PACKAGE}.production", "promote", bad]) as promotion:
@@ -94,38 +89,36 @@ def rollback_twice(traffic: Traffic, broken: bool) -> Alarm | None:
     events = [e for e in releases.ledger() if e["event"] == "rolled back" and e["at"] >= killed]
     seconds, promised = time.time() - killed, config.slo().objectives.rollback_seconds.target
     said = f"two calls, one rollback to {releases.stable()}: {', '.join(e['reason'] for e in events)}"
-    failed = sum(s.kind == "failed" for s in traffic.since(start))
-    answer = f"the second found nothing to undo; {failed} requests failed"
-    return Alarm(said, seconds, answer) if [e["bad"] for e in events] == [bad] and seconds <= promised else None
+    answer = f"the second found nothing to undo; {traffic.failed(start)} requests failed"
+    yield Alarm(said, seconds, answer) if [e["bad"] for e in events] == [bad] and seconds <= promised else None
 
 
-def slow_release(traffic: Traffic, broken: bool) -> Alarm | None:
+def slow_release(traffic: Traffic) -> Trial:
     bug = f"{LIVE} and time.sleep({1.5 * config.slo().latency_s})"
-    return _candidate(broken, BUG.format(bug), "slow answers", "fallbacks")
+    return _candidate(BUG.format(bug), "slow answers", "fallbacks")
 
 
-def failing_release(traffic: Traffic, broken: bool) -> Alarm | None:
-    return _candidate(broken, BUG.format(f"assert not ({LIVE} and random.random() < 0.2), 'a bug'"), "errors")
+def failing_release(traffic: Traffic) -> Trial:
+    return _candidate(BUG.format(f"assert not ({LIVE} and random.random() < 0.2), 'a bug'"), "errors")
 
 
-def wrong_release(traffic: Traffic, broken: bool) -> Alarm | None:
+def wrong_release(traffic: Traffic) -> Trial:
     """Turn all answers round, before the golden rows are made: they are right by its own lights."""
-    return _candidate(broken, WRONG, "agree", file="train.py")
+    return _candidate(WRONG, "agree", file="train.py")
 
 
-def _candidate(broken: bool, bug: str, *expected: str, file: str = "features.py") -> Alarm | None:
+def _candidate(bug: str, *expected: str, file: str = "features.py") -> Trial:
     """Package a copy of the repo with a bug in a file of yours, and let the promotion find it."""
-    if not broken:  # a good candidate goes all the way
-        return _promote_good()
+    yield _promote_good()
     bad, start = _package(bug, file), time.time()
     budget.budget("the rehearsal goes on")
     with contextlib.suppress(config.Problem):
         release.promote(bad)
-        return None
+        return
     event = releases.ledger()[-1]
     moved = f"traffic was back in {event['seconds'] * 1000:.0f} ms; {releases.stable()} serves"
     found = any(each in event["reason"] for each in expected)
-    return Alarm(event["reason"], time.time() - start, moved) if found else None
+    yield Alarm(event["reason"], time.time() - start, moved) if found else None
 
 
 def _promote_good() -> Alarm | None:

@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Iterator
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +16,12 @@ import numpy as np
 
 from .. import config, releases, stack, watch
 from ..stages import read_json, write_json
-from . import lab, live, new_release, offline, picture
+from . import lab, new_release, offline, picture, serving, watching
 from .lab import LIVE, OFFLINE, DoesNotApply, copy_repo, link_source
 from .traffic import Sent, Traffic
 
 BENCH, QUIET_WINDOWS = Path(".rehearsal"), 4  # so many windows of drift must pass without an alarm
+FUNCTIONS = vars(watching) | vars(serving) | vars(new_release)  # among them one for each fault of the running stack
 
 
 def rehearse(only: str = "") -> int:
@@ -78,7 +78,7 @@ def _bench() -> Iterator[None]:
 def _perform(moving: list[str], still: list[str], story: dict[str, Any]) -> list[Sent]:
     """Run faults under live traffic and fill the story; return the requests that were sent."""
     results, traffic = story["results"], Traffic()
-    os.environ["PLANTED_PASSWORD"] = live.PLANTED
+    os.environ["PLANTED_PASSWORD"] = serving.PLANTED
     stack.up()
     try:
         traffic.start()
@@ -103,7 +103,7 @@ def _control(traffic: Traffic, quiet_windows: int) -> list[str]:
     _say("control: live traffic, no fault", traffic)
     while time.time() - start < seconds or (clock and traffic.event_time() < end):
         time.sleep(0.5)
-    sent, noise = traffic.since(start), [f"alert to {alert}" for alert in lab.alerts(0)]
+    sent, noise = traffic.since(start), [f"alert to {alert}" for alert in lab.alerts()]
     if failed := sum(s.status != 200 for s in sent):
         noise.append(f"{failed} of {len(sent)} requests were not answered with 200")
     noise += [f"drift in {alarm['column']}" for alarm in watch.watch()["alarms"]]
@@ -114,27 +114,25 @@ def _control(traffic: Traffic, quiet_windows: int) -> list[str]:
 
 def _try(name: str, traffic: Traffic | None = None) -> dict[str, Any]:
     """Run the control, then the fault; a fault counts as caught only if its control was quiet."""
-    of = name.replace("-", "_")
-    run = (
-        partial(getattr(live, of, None) or getattr(new_release, of), traffic)
-        if name in LIVE
-        else partial(offline.run, name)
-    )
-    by, dies = (LIVE | OFFLINE)[name]["by"], (LIVE | OFFLINE)[name]["dies"]
-    facts: dict[str, Any] = {"id": name, "dies": dies, "by": by, "live": name in LIVE}
+    known = (LIVE | OFFLINE)[name]
+    found: dict[str, Any] = {"id": name, "dies": known["dies"], "by": known["by"], "live": name in LIVE}
     try:
-        control = run(broken=False)
-        facts["start"] = time.time()
-        alarm = run(broken=True)
+        lab.check(name)
+        trial = FUNCTIONS[name.replace("-", "_")](traffic) if name in LIVE else offline.run(name)
+        control, found["start"] = next(trial), time.time()
+        alarm = next(trial, None)
     except DoesNotApply as why:
-        return facts | {"verdict": "does not apply", "said": str(why)}
+        return found | {"verdict": "does not apply", "said": str(why)}
     except Exception as error:  # whatever it was, the fault was not run, and that is what we say
         _say(f"{name}: could not be run: {error}", traffic)
-        return facts | {"verdict": "not run", "said": f"{type(error).__name__}: {error}"[:300]}
-    facts |= {"end": time.time(), "control": control.said if control else "quiet"} | (alarm._asdict() if alarm else {})
-    facts["verdict"] = "got through" if not alarm else "cries wolf" if control else "caught"
-    _say(f"{name}: {facts['verdict']}" + (f" by {by}: {alarm.said}" if alarm else ""), traffic)
-    return facts
+        return found | {"verdict": "not run", "said": f"{type(error).__name__}: {error}"[:300]}
+    found |= {"end": time.time(), "control": control.said if control else "quiet"}
+    if alarm:
+        found |= {"said": alarm.said, "answer": alarm.answer or known["answer"]}
+        found["seconds"] = found["end"] - found["start"] if alarm.seconds is None else alarm.seconds
+    found["verdict"] = "got through" if not alarm else "cries wolf" if control else "caught"
+    _say(f"{name}: {found['verdict']}" + (f" by {known['by']}: {alarm.said}" if alarm else ""), traffic)
+    return found
 
 
 def _say(text: str, traffic: Traffic | None) -> None:

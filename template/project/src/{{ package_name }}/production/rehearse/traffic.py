@@ -3,10 +3,8 @@
 import asyncio
 import contextlib
 import itertools
-import json
 import threading
 import time
-import urllib.request
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +16,7 @@ from polars import selectors
 
 from .. import config, drift, stack
 from ..stages import VALID, windows, write_json
+from .lab import ask, wrong_labels
 
 ISO = selectors.datetime().dt.to_string("iso")
 SIZES = [1, 1, 1, 1, 1, 16]  # rows per request, in turn: single answers and small batches
@@ -25,11 +24,12 @@ LABELLED, LABEL_DELAY = 0.85, 400  # the share of rows that ever get a label; so
 
 
 class Request(NamedTuple):
-    """Rows that are asked together, the time of the first, and their labels: None where none will come."""
+    """Rows that are asked together, the time of the first, and their labels, right or wrong: None where none come."""
 
     time: datetime
     rows: list[dict[str, Any]]
     labels: list[Any]
+    wrong: list[Any]
 
 
 class Sent(NamedTuple):
@@ -55,8 +55,6 @@ class Traffic(threading.Thread):
         self.rate, self.sent, self.planted = config.slo().peak_rps, list[Sent](), dict[str, Any]()
         self._clock, self._next, self._over, self.flipped = config.contract().time, 0, False, False
         self._requests = requests()
-        known = sorted(label for request in self._requests for label in request.labels if label is not None)
-        self._classes, self._ends = config.contract().classes, (known[len(known) // 20], known[-len(known) // 20])
         # The load test sends the same rows.
         write_json(Path("run/payloads.json"), [request.rows[0] for request in self._requests[:500]])
 
@@ -74,6 +72,10 @@ class Traffic(threading.Thread):
     def since(self, start: float) -> list[Sent]:
         """Return the requests that left since a moment and were answered or lost."""
         return [sent for sent in list(self.sent) if sent.at >= start]
+
+    def failed(self, start: float) -> int:
+        """Return how many requests since a moment were lost, or answered by an error."""
+        return sum(sent.kind == "failed" for sent in self.since(start))
 
     def lasts(self, windows: float) -> float:
         """Return in how many seconds so many full windows of drift are sent."""
@@ -94,7 +96,7 @@ class Traffic(threading.Thread):
         rows = [row | self.planted for row in request.rows]
         for row in rows:
             row |= {self._clock: (datetime.fromisoformat(row[self._clock]) + later).isoformat()} if self._clock else {}
-        return Request(request.time + later, rows, request.labels)
+        return request._replace(time=request.time + later, rows=rows)
 
     async def _replay(self) -> None:
         tasks, start, url = set[asyncio.Task[None]](), time.monotonic(), f"http://127.0.0.1:{stack.port('proxy')}"
@@ -107,14 +109,14 @@ class Traffic(threading.Thread):
             await asyncio.gather(*tasks)
 
     async def _send(self, session: aiohttp.ClientSession, number: int) -> None:
-        event_time, rows, _ = self._request(number)
+        request = self._request(number)
         start, status, release = time.time(), 0, ""
         with contextlib.suppress(aiohttp.ClientError, TimeoutError):
-            body, name = rows if len(rows) > 1 else rows[0], {"X-Request-Id": f"r{number}"}
+            body, name = request.rows if request.rows[1:] else request.rows[0], {"X-Request-Id": f"r{number}"}
             async with session.post("/predict", json=body, headers=name) as answer:
                 await answer.read()
                 status, release = answer.status, answer.headers.get("X-Release", "")
-        self.sent.append(Sent(start, status, time.time() - start, release, event_time))
+        self.sent.append(Sent(start, status, time.time() - start, release, request.time))
         if number >= LABEL_DELAY and (known := self._labels(number - LABEL_DELAY)):
             with contextlib.suppress(aiohttp.ClientError, TimeoutError):
                 await (await session.post("/feedback", json=known)).release()
@@ -124,19 +126,11 @@ class Traffic(threading.Thread):
         self.flipped, newest = flipped, self._next - LABEL_DELAY
         told = [label for number in range(max(0, newest - requests), newest) for label in self._labels(number)]
         for start in range(0, len(told), 1000):
-            url = f"http://127.0.0.1:{stack.port('proxy')}/feedback"
-            asked = urllib.request.Request(url, json.dumps(told[start : start + 1000]).encode())
-            urllib.request.urlopen(asked, timeout=10).close()
-
-    def _other(self, label: Any) -> Any:
-        """Return the opposite, the next class, or the number mirrored at the middle."""
-        if isinstance(label, str):
-            return self._classes[(self._classes.index(label) + 1) % len(self._classes)]
-        return not label if isinstance(label, bool) else sum(self._ends) - label
+            ask(told[start : start + 1000], "/feedback")
 
     def _labels(self, number: int) -> list[dict[str, Any]]:
         """Return the labels of a request's rows, by the ids under which they were predicted."""
-        labels = [self._other(y) if self.flipped and y is not None else y for y in self._request(number).labels]
+        labels = self._request(number).wrong if self.flipped else self._request(number).labels
         ids = [f"r{number}:{k}" for k in range(len(labels))] if len(labels) > 1 else [f"r{number}"]
         return [{"request_id": i, "label": y} for i, y in zip(ids, labels, strict=True) if y is not None]
 
@@ -152,10 +146,11 @@ def requests() -> list[Request]:
     kept = np.concatenate([drift.thin(rows, watch.window_rows) for rows in each])
     frame, when = frame[kept], frame[contract.clock][kept].to_list()
     told = np.random.default_rng(params.seed).random(frame.height) < LABELLED
-    labels = [label if comes else None for label, comes in zip(frame[contract.target], told, strict=True)]
+    some = [pl.when(pl.lit(pl.Series(told))).then(label) for label in (pl.col(contract.target), wrong_labels())]
+    labels, wrong = (frame.select(each).to_series().to_list() for each in some)
     rows, found, start = frame.select(contract.row).with_columns(ISO).to_dicts(), [], 0
     while start < len(rows):
         end = start + next(sizes)
-        found.append(Request(when[start], rows[start:end], labels[start:end]))
+        found.append(Request(when[start], rows[start:end], labels[start:end], wrong[start:end]))
         start = end
     return found
