@@ -7,6 +7,12 @@ and a million rows take the same path, so what was trained is what is served.
 
 import numpy as np
 
+# Columns that are features as they come.
+ROUTE = ["carrier", "origin", "dest"]
+WEATHER = ["temp", "dewp", "humid", "wind_dir", "wind_speed", "wind_gust", "precip", "pressure", "visib"]
+PLANE = ["plane_year", "seats"]
+PAST = ["route_delay", "plane_delay"]
+
 # New York's standard time. No flight is planned between midnight and five, so summer time cannot
 # move a flight to another weekday.
 NEW_YORK = np.timedelta64(-5, "h")
@@ -18,27 +24,12 @@ def features(columns: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     arrival = _minutes(columns["sched_arr_time"])
     local_days = (columns["scheduled_at"] + NEW_YORK).astype("datetime64[D]").astype(np.int64)
     return {
-        "carrier": columns["carrier"],
-        "origin": columns["origin"],
-        "dest": columns["dest"],
+        **{name: columns[name] for name in ROUTE},
         "weekday": ((local_days + 3) % 7).astype(np.float64),  # 1970-01-01 was a Thursday
         "departure_minute": departure,
         # Clock time from gate to gate, time zones included: it tells far from near, east from west.
         "clock_minutes": (arrival - departure) % 1440.0,
-        "distance": columns["distance"],
-        "temp": columns["temp"],
-        "dewp": columns["dewp"],
-        "humid": columns["humid"],
-        "wind_dir": columns["wind_dir"],
-        "wind_speed": columns["wind_speed"],
-        "wind_gust": columns["wind_gust"],
-        "precip": columns["precip"],
-        "pressure": columns["pressure"],
-        "visib": columns["visib"],
-        "plane_year": columns["plane_year"],
-        "seats": columns["seats"],
-        "route_delay": columns["route_delay"],
-        "plane_delay": columns["plane_delay"],
+        **{name: columns[name] for name in ["distance", *WEATHER, *PLANE, *PAST]},
     }
 
 

@@ -3,11 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
-from matplotlib.figure import Figure
 
-from . import config, drift, matrix
+from . import config, drift, matrix, plan
 from .stages import LEVELS, MODEL, PROFILE, load_features, predict, read_json, windows, write_json
 
 REPORT, PICTURE = Path("reports/certificate.json"), Path("reports/certificate.svg")
@@ -29,17 +27,20 @@ def certify() -> None:
         print(f"certify: stable quarters, {number} of {FOLDS} parts of the past done", flush=True)
         others = [whole[place] for place in range(len(whole)) if place not in held_out]
         judge = drift.learn(found, others, watch, len(found) + 1)
-        alarms += [_alarms(judge, counts, held_out, watch, rng) for _ in range(QUARTERS)]
+        for _ in range(QUARTERS):
+            alarms.append(sum(_alarms(judge[name], counts[name], held_out, watch, rng) for name in judge))
     columns, percents = dict[str, Any](), sorted({promised.shift_percent, *range(5, 101, 5)})
     for name, column in profile.items():
         power = {percent: _power(column, counts[name], percent / 100, watch, rng) for percent in percents}
         enough = [percent for percent, share in power.items() if share >= POWER]
         columns[name] = {"power": power, "found_from_percent": min(enough, default=None)}
+    columns = dict(sorted(columns.items(), key=lambda column: column[1]["found_from_percent"] or 101))
     sure = [name for name, found in columns.items() if (found["found_from_percent"] or 101) <= promised.shift_percent]
     rate = float(np.mean(alarms))
     facts = {"false_alarms_per_quarter": rate, "promised": promised.model_dump(), "quarters": len(alarms)}
-    write_json(REPORT, facts | {"windows": len(whole), "sure": sure, "columns": columns, "alarms": alarms})
-    _draw(facts, alarms, columns)
+    facts |= {"windows": len(whole), "sure": sure, "columns": columns, "alarms": alarms}
+    write_json(REPORT, facts)
+    PICTURE.write_text(plan.page("certificate.svg", facts), encoding="utf-8")
     if rate > promised.false_alarms_per_quarter:
         what = f"{rate:.2f} false alarms a quarter, {promised.false_alarms_per_quarter:g} promised"
         raise config.Problem(f"certify: {what}; promise more in slo.yaml under drift, or leave more time: within_days")
@@ -85,20 +86,14 @@ def _window(counts: np.ndarray, among: np.ndarray, watch: config.Watch, rng: np.
 
 
 def _alarms(
-    judge: drift.Profile,
-    counts: dict[str, np.ndarray],
-    among: np.ndarray,
-    watch: config.Watch,
-    rng: np.random.Generator,
+    column: dict[str, Any], counts: np.ndarray, among: np.ndarray, watch: config.Watch, rng: np.random.Generator
 ) -> int:
-    """Return how many alarms are confirmed in one stable quarter."""
-    total = 0
-    for name, column in judge.items():
-        before, streak = np.array(column["shares"]), 0
-        for _ in range(int(91 / watch.window_days)):
-            now = _window(counts[name], among, watch, rng)
-            streak = streak + 1 if drift.distance(before, now, column["bins"]) > column["threshold"] else 0
-            total += streak == watch.confirm_windows
+    """Return how many alarms of a column are confirmed in one stable quarter."""
+    before, streak, total = np.array(column["shares"]), 0, 0
+    for _ in range(int(91 / watch.window_days)):
+        now = _window(counts, among, watch, rng)
+        streak = streak + 1 if drift.distance(before, now, column["bins"]) > column["threshold"] else 0
+        total += streak == watch.confirm_windows
     return total
 
 
@@ -122,25 +117,3 @@ def _why(found_from: float | None, column: dict[str, Any], watch: config.Watch) 
     if column["threshold"] > watch.least_shift:
         return f"{least}: past windows differ by up to {column['threshold']:.0%}; more days would help, more rows not"
     return f"{least}; windows of more rows would help: promise a smaller shift in slo.yaml"
-
-
-def _draw(facts: dict[str, Any], alarms: list[int], columns: dict[str, Any]) -> None:
-    promised = facts["promised"]
-    mpl.rcParams.update({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False})
-    figure = Figure(figsize=(11, 1.5 + 0.27 * len(columns)), layout="constrained")
-    left, right = figure.subplots(1, 2, width_ratios=[3, 2])
-    order = sorted(columns, key=lambda name: columns[name]["found_from_percent"] or 101, reverse=True)
-    least = [columns[name]["found_from_percent"] or 100 for name in order]
-    colours = ["#2e7d4f" if each <= promised["shift_percent"] else "#c3cad6" for each in least]
-    left.barh(order, least, color=colours)
-    left.axvline(promised["shift_percent"], color="#c8373c", ls="--", lw=1, label="the shift that must be found")
-    left.set_xlabel(f"smallest shift found in 9 of 10 trials within {promised['within_days']:g} days, % of the rows")
-    left.legend(loc="lower right")
-    right.hist(alarms, bins=np.arange(-0.5, max(alarms) + 1.5), color="#2a78b5")
-    right.set_xlabel("false alarms in a stable quarter")
-    right.set_ylabel(f"of {len(alarms)} quarters")
-    rate = f"{facts['false_alarms_per_quarter']:.2f} a quarter, {promised['false_alarms_per_quarter']:g} promised"
-    right.set_title(rate, loc="left")
-    right.xaxis.get_major_locator().set_params(integer=True)
-    PICTURE.parent.mkdir(exist_ok=True)
-    figure.savefig(PICTURE)

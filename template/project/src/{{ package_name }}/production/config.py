@@ -201,30 +201,30 @@ Model = TypeVar("Model", bound=Strict)
 
 def contract(root: Path = Path()) -> Contract:
     found = load(root / "contract.yaml", Contract)
-    if misplaced := {found.key, found.clock, found.target} & set(found.columns):
-        raise Problem(f"contract.yaml: columns.{misplaced.pop()}: id, time and target are no features; take it out")
-    needed = {*found.row, found.id, found.target} | found.outcomes
-    if kept := needed & set(found.personal):
-        what = f"{kept.pop()} is needed, so it would be kept"
-        raise Problem(f"contract.yaml: personal: {what}; take it out there, or make an own column of it in ingest.py")
+    taken = {found.key, found.clock, found.target}
+    _refuse("columns", taken & set(found.columns), "is id, time or target, and no feature; take it out")
+    needed = {*found.row, *taken} | found.outcomes
+    why = "is needed, so it would be kept; take it out there, or make an own column of it in ingest.py"
+    _refuse("personal", needed & set(found.personal), why)
     if (found.task == "multiclass") != (len(found.classes) > 2) or len(found.classes) == 1:
         what = f"classes: {len(found.classes)} do not make a {found.task} task"
         raise Problem(f"contract.yaml: {what}; name all (multiclass), both, the wanted one last (binary), or none")
-    if unknown := set(found.slices) - set(found.columns):
-        raise Problem(f"contract.yaml: slices: {unknown.pop()} is no column; use one of columns")
+    _refuse("slices", set(found.slices) - set(found.columns), "is no column; use one of columns")
+    keys = {name for name, column in found.columns.items() if column.type in ("string", "integer")}
     for name, past in found.history.items():
-        text = {key for key, column in found.columns.items() if column.type in ("string", "integer")}
-        taken = name in {*found.row, found.key, found.target}
-        if not found.time or taken or (found.several and past.of == found.target):
+        where, sent = f"history.{name}", set(found.row)
+        if not found.time or name in sent | taken or (found.several and past.of == found.target):
             what = "needs a time, a name of its own, and an outcome that is a number"
-            raise Problem(f"contract.yaml: history.{name}: {what}; mend it, or take it out")
-        if unsent := set(past.by) - text:
-            what = f"{unsent.pop()} is no text or integer among columns"
-            raise Problem(f"contract.yaml: history.{name}.by: {what}; use one")
-        if early := {past.of, past.known} & set(found.row):
-            what = f"{early.pop()} is sent with the request, so it is no outcome"
-            raise Problem(f"contract.yaml: history.{name}: {what}; name what is known later")
+            raise Problem(f"contract.yaml: {where}: {what}; mend it, or take it out")
+        _refuse(f"{where}.by", set(past.by) - keys, "is no text or integer among columns; use one")
+        why = "is sent with the request, so it is no outcome; name what is known later"
+        _refuse(where, {past.of, past.known} & sent, why)
     return found
+
+
+def _refuse(where: str, names: set[str], why: str) -> None:
+    if names:
+        raise Problem(f"contract.yaml: {where}: {min(names)} {why}")
 
 
 def slo(root: Path = Path()) -> Slo:

@@ -18,9 +18,8 @@ def contract_diff() -> None:
     found = changes(old, new)
     for change in found:
         print(f"contract-diff: {'BREAKS  ' if change.breaks else 'harmless'}  {change.what}")
-    print(
-        f"contract-diff: {len(found)} changes since release {releases.newest()}, version {old.version} -> {new.version}"
-    )
+    versions = f"version {old.version} -> {new.version}"
+    print(f"contract-diff: {len(found)} changes since release {releases.newest()}, {versions}")
     check(old, new)
 
 
@@ -34,13 +33,8 @@ def check(old: config.Contract, new: config.Contract) -> None:
 
 def changes(old: config.Contract, new: config.Contract) -> list[Change]:
     """Return every difference that a request or an answer can feel, and the rest in one line each."""
-    found = []
-    for name in ("task", "target", "classes", "time"):
-        if getattr(old, name) != getattr(new, name):
-            found.append(Change(f"{name}: {getattr(old, name)} -> {getattr(new, name)}", True))
-    for name in ("id", "unlabelled", "quarantine", "slices"):
-        if getattr(old, name) != getattr(new, name):
-            found.append(Change(f"{name}: {getattr(old, name)} -> {getattr(new, name)}", False))
+    breaking = dict.fromkeys(("task", "target", "classes", "time"), True)
+    found = _differ("", old, new, breaking | dict.fromkeys(("id", "unlabelled", "quarantine", "slices"), False))
     for name in [*old.columns, *(name for name in new.columns if name not in old.columns)]:
         if name not in new.columns:
             found.append(Change(f"column {name} is gone: requests that carry it are refused", True))
@@ -55,15 +49,21 @@ def _column(name: str, old: config.Column, new: config.Column) -> list[Change]:
     if (old.type, old.unit) != (new.type, new.unit):
         before, after = (f"{column.type} {column.unit}".strip() for column in (old, new))
         return [Change(f"column {name}: {before} -> {after}", True)]
-    inf = float("inf")
-    low = (-inf if old.min is None else old.min, -inf if new.min is None else new.min)
-    high = (inf if old.max is None else old.max, inf if new.max is None else new.max)
-    found = [(f"min {old.min} -> {new.min}", low[1] > low[0], low[0] != low[1])]
-    found.append((f"max {old.max} -> {new.max}", high[1] < high[0], high[0] != high[1]))
-    found.append((f"max_length {old.max_length} -> {new.max_length}", new.max_length < old.max_length,
-                  new.max_length != old.max_length))  # fmt: skip
-    found.append((f"may be missing {old.nulls:g} -> {new.nulls:g}", old.nulls > 0 == new.nulls, old.nulls != new.nulls))
     gone, come = (sorted(set(a or []) - set(b or [])) for a, b in ((old.levels, new.levels), (new.levels, old.levels)))
-    narrower = bool(new.levels) and (not old.levels or bool(gone))
-    found.append((f"levels: without {gone or 'none'}, with {come or 'none'}", narrower, bool(gone or come)))
-    return [Change(f"column {name}: {what}", breaks) for what, breaks, differs in found if differs]
+    breaking = {
+        "min": new.min is not None and (old.min is None or new.min > old.min),
+        "max": new.max is not None and (old.max is None or new.max < old.max),
+        "max_length": new.max_length < old.max_length,
+        "nulls": old.nulls > 0 == new.nulls,
+    }
+    found = _differ(f"column {name}: ", old, new, breaking)
+    if gone or come:
+        narrower = bool(new.levels and (gone or not old.levels))
+        found.append(Change(f"column {name}: levels: without {gone or 'none'}, with {come or 'none'}", narrower))
+    return found
+
+
+def _differ(where: str, old: config.Strict, new: config.Strict, breaking: dict[str, bool]) -> list[Change]:
+    """Return a change for each of these keys that has another value."""
+    values = [(key, getattr(old, key), getattr(new, key)) for key in breaking]
+    return [Change(f"{where}{key}: {was} -> {now}", breaking[key]) for key, was, now in values if was != now]

@@ -4,11 +4,10 @@ Real rows are not independent: textbook tests alarm in every quiet week. So each
 past itself: how far did each past window lie from all the others?
 """
 
-import itertools
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from scipy.special import stdtrit
 
 from . import config, matrix
 
@@ -24,6 +23,8 @@ def learn(features: matrix.Columns, windows: list[np.ndarray], watch: config.Wat
     the upper end of the prediction interval (Student's t) of the distances between one past window and the rest, at
     least watch.least_shift: below it nobody would care.
     """
+    from scipy.special import stdtrit  # `make contract` runs without it
+
     groups = [thin(rows, watch.window_rows) for rows in windows if len(rows) >= watch.window_rows // 2]
     if len(groups) < 4:
         parts = np.array_split(np.arange(len(next(iter(features.values())))), 4)
@@ -58,9 +59,7 @@ def moved(column: dict[str, Any], now: np.ndarray) -> str:
     if bins and isinstance(bins[0], str):
         place = [*(repr(level) for level in bins), "unknown levels", "missing"][most]
     else:
-        inner = [
-            f"{a:.4g}" if b == np.nextafter(a, np.inf) else f"{a:.4g} to {b:.4g}" for a, b in itertools.pairwise(bins)
-        ]
+        inner = [f"{a:.4g}" if b == np.nextafter(a, np.inf) else f"{a:.4g} to {b:.4g}" for a, b in pairwise(bins)]
         ends = (f"below {bins[0]:.4g}", f"above {bins[-1]:.4g}") if bins else ("known", "known")
         place = [ends[0], *inner, ends[1], "missing"][most]
     return f"{place}: {before[most]:.0%} -> {now[most]:.0%}"

@@ -36,7 +36,7 @@ def evaluate() -> None:
         row = {"auc": metrics.auc(metrics.questions(y_now, p)), "auc_interval": interval, "auc_lead_interval": lead}
         row |= {"error": _error(y_now, p, contract), "calibration_error": metrics.calibration_error(y_now, p)}
         row |= {"value_per_1000": _value(y_now, p, alone[best], contract, slo.business)}
-        report[name] = row | {"slices": _slices(rows.select(contract.slices), y_now, p)}
+        report[name] = row | {"slices": _slices(rows.select(contract.slices).get_columns(), y_now, p)}
         shown = "{:10}{auc:7.3f}{:>18}{error:16.4g}{value_per_1000:16.1f}"
         print(shown.format(name, "{:.3f} to {:.3f}".format(*interval), **report[name]))
     if "champion" in report:
@@ -83,18 +83,18 @@ def _value(
     return float(1000 * np.mean(acts * np.where(right, business.right, -business.wrong)))
 
 
-def _slices(columns: pl.DataFrame, y: np.ndarray, p: np.ndarray) -> dict[str, float]:
+def _slices(columns: list[pl.Series], y: np.ndarray, p: np.ndarray) -> dict[str, float]:
     """Return the AUC of each level that has at least 200 rows."""
-    levels = [(column, level) for column in columns for level in column.unique(maintain_order=True).drop_nulls()]
-    masks = {f"{column.name}={level}": (column == level).fill_null(value=False).to_numpy() for column, level in levels}
-    large = {name: mask for name, mask in masks.items() if mask.sum() >= 200 and len(np.unique(y[mask])) > 1}
-    return {name: metrics.auc(metrics.questions(y[mask], p[mask])) for name, mask in large.items()}
+    parts = metrics.levels(columns).items()
+    large = {name: part for name, part in parts if part.sum() >= 200 and len(np.unique(y[part])) > 1}
+    return {name: metrics.auc(metrics.questions(y[part], p[part])) for name, part in large.items()}
 
 
 def _gates(report: Report, limits: config.Gates, floor: float) -> list[dict[str, Any]]:
     model, best, leak = report["model"], report["baseline_feature"], report["baseline_auc"]
     low, lead, error = model["auc_interval"][0], model["auc_lead_interval"][0], model["calibration_error"]
     value, lowest = model["value_per_1000"], floor - limits.slice_auc_drop
+    again = "the same rows, trained again, must give the same model; see train.py"
     known = f"{best} alone reaches AUC {leak:.3f}; is it known before the prediction?"
     gates = [
         ("leakage", leak <= limits.leak_auc, known),
@@ -102,11 +102,7 @@ def _gates(report: Report, limits: config.Gates, floor: float) -> list[dict[str,
         ("baseline", lead > 0, f"its lead over one feature ({best}) may be {lead:.3f}"),
         ("calibration", error <= limits.calibration_error, f"predicted rates are {error:.3f} off"),
         ("value", value > 0, f"1000 predictions are worth {value:.1f} {report['business_metric']}"),
-        (
-            "reproducible",
-            report["reproducible"],
-            "the same rows, trained again, must give the same model; see train.py",
-        ),
+        ("reproducible", report["reproducible"], again),
     ]
     for name, auc in model["slices"].items():
         gates.append(("slice", auc >= lowest, f"{name} has AUC {auc:.3f}, at least {lowest:.3f} is asked"))

@@ -16,28 +16,17 @@ CHECKED = 200  # rows on which the join and the look-up must agree
 
 def as_of(frame: pl.DataFrame, contract: config.Contract) -> pl.DataFrame:
     """Return the valid rows with one float64 column per history feature: NaN where nothing was known yet."""
-    found = {}
+    found, moment = {}, pl.Series("moment", moments(frame[contract.clock].to_numpy(), contract))
     for name, past in contract.history.items():
-        events = _events(frame, past, contract).with_row_index("place")
+        events = _events(frame, past, contract).rename({"known": "moment"}).with_row_index("place")
         events = events.with_columns(first=pl.col("place").min().over("key"))
-        asked = frame.select(_key(past), moment=moments(frame[contract.clock].to_numpy(), contract))
-        met = (
-            asked.with_row_index("row")
-            .sort("moment")
-            .join_asof(
-                events,
-                left_on="moment",
-                right_on="known",
-                by="key",
-                strategy="backward",
-                allow_exact_matches=False,
-                check_sortedness=False,  # both are sorted, the events within their keys
-            )
-            .sort("row")
+        asked = frame.select(_key(past), moment).with_row_index("row").sort("moment")
+        # Nothing to check: both are sorted, the events within their keys.
+        met = asked.join_asof(
+            events, on="moment", by="key", strategy="backward", allow_exact_matches=False, check_sortedness=False
         )
-        place, first = (
-            met[column].cast(pl.Int64).fill_null(fill).to_numpy() for column, fill in (("place", -1), ("first", 0))
-        )
+        met = met.sort("row").with_columns(pl.col("place", "first").cast(pl.Int64))
+        place, first = met["place"].fill_null(-1).to_numpy(), met["first"].fill_null(0).to_numpy()
         back = place[:, None] - np.arange(past.last)  # the newest first
         values = np.append(events["value"].to_numpy(), np.nan)
         found[name] = mean(np.where(back >= first[:, None], values[back], np.nan))

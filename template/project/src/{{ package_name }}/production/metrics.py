@@ -6,6 +6,7 @@ against the rest. Regression: the mean AUC of "is it above this decile?" over th
 """
 
 import numpy as np
+import polars as pl
 
 from . import config, drift, matrix
 
@@ -59,6 +60,12 @@ def calibration_error(y: np.ndarray, p: np.ndarray) -> float:
     right, sure = (p.argmax(axis=1) == y, p.max(axis=1)) if p.ndim == 2 else (y, p)
     parts = np.array_split(np.argsort(sure, kind="stable"), 10)
     return float(np.mean([abs(sure[part].mean() - right[part].mean()) for part in parts if len(part)]) / scale)
+
+
+def levels(columns: list[pl.Series]) -> dict[str, np.ndarray]:
+    """Return which rows belong to each level of each column, by `column=level`."""
+    each = [(column, level) for column in columns for level in column.drop_nulls().unique().sort()]
+    return {f"{column.name}={level}": (column == level).fill_null(value=False).to_numpy() for column, level in each}
 
 
 def alone(past: np.ndarray, y: np.ndarray, now: np.ndarray, classes: int) -> np.ndarray:

@@ -26,6 +26,8 @@ def times(values: pl.Series) -> pl.Series:
         else:  # seconds, milliseconds, microseconds or nanoseconds since 1970, by their size
             size = sum(top >= limit for limit in (1e11, 1e14, 1e17))
             values = pl.from_epoch(whole, time_unit=("s", "ms", "us", "ns")[size])
+    if values.dtype not in (pl.Date, pl.Datetime):  # a time of day, a duration, yes or no
+        values = pl.Series(values.name, [None] * len(values))
     return values.cast(pl.Datetime("us"))
 
 

@@ -26,10 +26,8 @@ def featurize() -> None:
     history.build(frame, contract, HISTORY)
     parts = []
     for rows in frame.iter_slices(100_000):  # Python's values are large: not all at once
-        found = {
-            f"feature:{name}": pl.Series(array.tolist() if array.dtype == object else array)
-            for name, array in features(rows, contract).items()
-        }
+        each = features(rows, contract).items()
+        found = {f"feature:{name}": pl.Series(a.tolist() if a.dtype == object else a) for name, a in each}
         parts.append(rows.select(contract.key, contract.clock, contract.target).with_columns(**found))
     made = pl.concat(parts, how="vertical_relaxed")
     write(FEATURES, made)
@@ -53,10 +51,11 @@ def train() -> None:
     write_json(LEVELS, levels)
     known = when < np.datetime64(params.split.evaluate_until)
     seen = {name: array[known] for name, array in found.items()}
-    seen[drift.PREDICTION] = matrix.outcome(predict(text, levels, seen), contract)
+    p = predict(text, levels, seen)
+    seen[drift.PREDICTION] = matrix.outcome(p, contract)
     watched, unseen = config.watch(), known & (when >= np.datetime64(params.split.train_until)) & ~np.isnan(y)
     profile = drift.learn(seen, windows(when[known], watched.window_days), watched, len(seen) + 1)
-    judged = predict(text, levels, {name: array[unseen] for name, array in found.items()})
+    judged = p[unseen[known]]
     error = {drift.ERROR: matrix.error(y[unseen], judged)}
     profile |= drift.learn(error, windows(when[unseen], watched.window_days), watched, len(seen) + 1)
     # What is answered when the model cannot: the mean, or the share of each class.

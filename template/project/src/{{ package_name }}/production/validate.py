@@ -10,7 +10,6 @@ from . import config
 from .stages import RAW, VALID, write, write_json
 
 QUARANTINE, REPORT = Path("data/quarantine.parquet"), Path("reports/validate.json")
-POLARS: dict[str, Any] = {"integer": pl.Int64, "number": pl.Float64, "boolean": pl.Boolean}
 RULES: dict[str, Any] = {"integer": dy.Integer, "number": dy.Float, "boolean": dy.Bool, "string": dy.String}
 RULES["datetime"] = dy.Datetime
 
@@ -42,23 +41,19 @@ def refuse_columns(raw: pl.DataFrame, contract: config.Contract) -> None:
         if name not in raw.columns:
             way_out = "ask its source, or change contract.yaml and raise its version"
             raise config.Problem(f"validate: column {name} is missing from the batch; {way_out}")
-        if column.type in POLARS and raw.schema[name] == pl.String:
-            right = raw[name].cast(POLARS[column.type], strict=False)
+        if column.type not in ("string", "datetime") and raw.schema[name] == pl.String:
+            right = raw[name].cast(RULES[column.type]().dtype, strict=False)
             wrong = raw[name].filter(right.is_null() & raw[name].is_not_null())
             shown = ", ".join(map(repr, (wrong if len(wrong) else raw[name].drop_nulls()).head(3)))
-            raise config.Problem(
-                f"validate: column {name} came as text, not {column.type} (e.g. {shown}); ask its source"
-            )
+            what = f"column {name} came as text, not {column.type} (e.g. {shown})"
+            raise config.Problem(f"validate: {what}; ask its source")
 
 
 def split(raw: pl.DataFrame, contract: config.Contract) -> tuple[pl.DataFrame, pl.DataFrame, dict[str, int]]:
     """Return valid rows, broken rows (the first rule they break in `rule`), and counts by rule."""
-    told = {"binary": dy.Bool, "multiclass": dy.String, "regression": dy.Float}[contract.task](nullable=True)
-    rules: dict[str, Any] = {
-        contract.key: dy.String(primary_key=True),
-        contract.clock: dy.Datetime(),
-        contract.target: told,
-    }
+    rules: dict[str, Any] = {contract.key: dy.String(primary_key=True), contract.clock: dy.Datetime()}
+    told = {"binary": dy.Bool, "multiclass": dy.String, "regression": dy.Float}[contract.task]
+    rules |= {contract.target: told(nullable=True)}
     rules |= {past.of: dy.Float(nullable=True) for past in contract.history.values() if past.of != contract.target}
     rules |= {past.known: dy.Datetime(nullable=True) for past in contract.history.values()}
     rules |= {name: _rule(column) for name, column in contract.columns.items()}

@@ -14,7 +14,9 @@ from . import config, drift, matrix, metrics, promises, releases, segments
 from .stages import features, load_features, read_json, windows, write_json
 
 REPORT, PAGE, METRICS = Path("reports/watch.json"), Path("reports/drift.html"), Path("run/watch.prom")
-ALWAYS = ("freshness_hours", "model_age_days", "cost_usd_per_1000", "volume", "labels_unknown", "labels_repeated")
+NUMBERS = ["freshness_hours", "model_age_days", "cost_usd_per_1000", "utilisation", "volume"]
+NUMBERS += ["labels_unknown", "labels_repeated"]  # of the verdict, those that are told as metrics
+HOUR = np.timedelta64(1, "h")
 MOST = 100_000  # entries of the log are looked at: it bounds time and memory
 Verdict = dict[str, Any]
 
@@ -31,32 +33,27 @@ def watch(report: bool = False) -> Verdict:
     when, p = _times(rows, said, contract), np.array(said["prediction"].to_list())
     now = np.datetime64("now") if params.clock == "wall" else when.max()
     told = said.join(labels, on="id", how="left", maintain_order="left")["label"]
-    y, known = np.full(len(p), np.nan), told.is_not_null().to_numpy()
-    y[known] = matrix.targets(told.drop_nulls().to_list(), contract)
+    y = matrix.targets(told.to_list(), contract)
 
     def look(picked: np.ndarray) -> matrix.Columns:
         return features(rows[picked], contract) | {drift.PREDICTION: matrix.outcome(p[picked], contract)}
 
     newest, newest_p = rows.tail(config.watch().window_rows), p[-config.watch().window_rows :]
     missing = {name: newest[name].null_count() / newest.height - c.nulls for name, c in contract.columns.items()}
-    verdict: Verdict = {"rows": rows.height, "now": str(now), "freshness_hours": _hours(now - when.max())}
+    verdict: Verdict = {"rows": rows.height, "now": str(now), "freshness_hours": float((now - when.max()) / HOUR)}
     since = np.datetime64(profile["trained_until"]) if contract.time else now  # else its age is unknown
-    verdict["model_age_days"] = _hours(now - since) / 24
-    verdict |= judge(profile["columns"], when, y, p, look) | {"missing_excess": missing}
+    verdict["model_age_days"] = float((now - since) / HOUR / 24)
+    verdict |= judge(profile["columns"], when, y, p, look) | {"missing_excess": missing} | _machines(said)
     verdict |= {
-        "cost_usd_per_1000": _cost(said),
-        "utilisation": utilisation(said),
         "labels_unknown": labels.join(said, on="id", how="anti").height,  # no prediction of that id is in the log
         "labels_repeated": int((labels["came"] - 1).sum()),
-        "quality": quality(y, p, known, when, params.seed),
+        "quality": quality(y, p, when, params.seed),
         "expected": metrics.expected(newest_p, contract.task, config.slo().business),
         "expected_at_release": profile["expected"],
     }
     if report:
-        verdict["quality_of"] = {
-            name: quality(y[part], p[part], known[part], when[part], params.seed)
-            for name, part in _parts(rows, said, contract).items()
-        }
+        parts = metrics.levels([said["release"], *(rows[name] for name in contract.slices)]).items()
+        verdict["quality_of"] = {name: quality(y[part], p[part], when[part], params.seed) for name, part in parts}
     write_json(REPORT, verdict)
     METRICS.parent.mkdir(exist_ok=True)
     METRICS.write_text(_metrics(verdict), encoding="utf-8")
@@ -122,9 +119,9 @@ def judge(
             elif not streak[name]:
                 alarms.pop(name, None)
         judged.append({"end": end, "rows": len(window), "over_threshold": ratios})
-    usual = np.median([window["rows"] for window in judged[:-1]]) if judged[1:] else np.nan
-    volume = judged[-1]["rows"] / usual if judged[1:] else 1.0
-    return {"windows": judged, "alarms": list(alarms.values()), "volume": float(volume)}
+    sizes = [window["rows"] for window in judged]
+    volume = sizes[-1] / float(np.median(sizes[:-1])) if sizes[1:] else 1.0
+    return {"windows": judged, "alarms": list(alarms.values()), "volume": volume}
 
 
 def _alarm(name: str, column: dict[str, Any], now: np.ndarray, far: float) -> Verdict:
@@ -135,8 +132,9 @@ def _alarm(name: str, column: dict[str, Any], now: np.ndarray, far: float) -> Ve
     return told | {"owner": owners["data" if inputs else "model"], "way_out": way_out}
 
 
-def quality(y: np.ndarray, p: np.ndarray, known: np.ndarray, when: np.ndarray, seed: int) -> dict[str, float] | None:
+def quality(y: np.ndarray, p: np.ndarray, when: np.ndarray, seed: int) -> dict[str, float] | None:
     """Return AUC with its interval on the rows whose label has come, and the share that has."""
+    known = ~np.isnan(y)
     if known.sum() < 200 or len(np.unique(y[known])) < 2:
         return None
     y, p, days = y[known], p[known], when[known].astype("datetime64[D]")
@@ -155,34 +153,15 @@ def _times(rows: pl.DataFrame, said: pl.DataFrame, contract: config.Contract) ->
     return start + (np.arange(rows.height) / watch.window_rows * watch.window_days * 86400e6).astype("timedelta64[us]")
 
 
-def _parts(rows: pl.DataFrame, said: pl.DataFrame, contract: config.Contract) -> dict[str, np.ndarray]:
-    """Return which rows each release answered, and which belong to each level of the declared slices."""
-    columns = [said["release"].alias("release"), *(rows[name] for name in contract.slices)]
-    return {
-        f"{column.name}={level}": (column == level).fill_null(value=False).to_numpy()
-        for column in columns
-        for level in column.drop_nulls().unique().sort()
-    }
-
-
-def _hours(span: np.timedelta64) -> float:
-    return float(span / np.timedelta64(1, "h"))
-
-
-def _cost(said: pl.DataFrame) -> float:
-    """Return what 1000 answered rows cost so far, in USD: the planned machines, by the hours of the log."""
-    planned, at = promises.follow(promises.inputs()), said["at"].to_numpy()
-    usd_per_second = planned["replicas"] * planned["usd_per_hour"] / 3600
-    return float(1000 * usd_per_second * np.ptp(at) / said["stands_for"].sum())
-
-
-def utilisation(said: pl.DataFrame) -> float | None:
-    """Return which share of what the planned replicas carry the busiest hour used; None before a week of log."""
-    at = said["at"].to_numpy()
-    if np.ptp(at) < 7 * 86400:
-        return None
-    planned, busiest = promises.follow(promises.inputs()), np.unique(at // 3600, return_counts=True)[1].max()
-    return float(busiest * said["stands_for"][0] / 3600 / (planned["replicas"] * planned["replica_rps"]))
+def _machines(said: pl.DataFrame) -> Verdict:
+    """Return what 1000 answered rows cost so far, in USD, by the hours of the log, and which share of what the planned
+    replicas carry the busiest hour used: None before a week of log.
+    """
+    planned, at, times = promises.follow(promises.inputs()), said["at"].to_numpy(), said["stands_for"][0]
+    usd = planned["replicas"] * planned["usd_per_hour"] * np.ptp(at) / 3600
+    busiest = times * np.unique(at // 3600, return_counts=True)[1].max() / 3600
+    used = float(busiest / (planned["replicas"] * planned["replica_rps"])) if np.ptp(at) >= 7 * 86400 else None
+    return {"cost_usd_per_1000": float(1000 * usd / (times * len(at))), "utilisation": used}
 
 
 def _metrics(verdict: Verdict) -> str:
@@ -190,8 +169,7 @@ def _metrics(verdict: Verdict) -> str:
     columns = dict.fromkeys(name for window in verdict["windows"] for name in window["over_threshold"])
     found = {f"drift_alarm{_label(name)}": int(name in alarmed) for name in columns}
     found |= {f"missing_excess{_label(name)}": excess for name, excess in verdict["missing_excess"].items()}
-    found |= {name: verdict[name] for name in ALWAYS}
-    found |= {"utilisation": used} if (used := verdict["utilisation"]) is not None else {}
+    found |= {name: verdict[name] for name in NUMBERS if verdict[name] is not None}
     found |= (verdict["quality"] or {}) | {"last_run_timestamp_seconds": time.time()}
     return "".join(f"watch_{name} {value}\n" for name, value in found.items())
 
@@ -207,12 +185,8 @@ def _draw(found: dict[str, np.ndarray], params: config.Params) -> None:
 
     past, _, when = load_features()
     rows = drift.thin(np.flatnonzero(when < np.datetime64(params.split.evaluate_until)), 5 * config.watch().window_rows)
-    reference = pl.DataFrame({name: array[rows].tolist() for name, array in past.items()})
-    current = pl.DataFrame({name: found[name].tolist() for name in past})
-    some = [name for name in past if _known(reference[name]) and _known(current[name])]  # it stops at an empty column
+    reference = pl.DataFrame({name: array[rows].tolist() for name, array in past.items()}).fill_nan(None)
+    current = pl.DataFrame({name: found[name].tolist() for name in past}).fill_nan(None)
+    some = [name for name in past if reference[name].count() and current[name].count()]  # it stops at an empty column
     with warnings.catch_warnings(action="ignore"):  # it divides by zero where a column has one value
         Report([DataDriftPreset()]).run(current[some].to_pandas(), reference[some].to_pandas()).save_html(str(PAGE))
-
-
-def _known(values: pl.Series) -> bool:
-    return len((values.fill_nan(None) if values.dtype.is_float() else values).drop_nulls()) > 0

@@ -1,0 +1,87 @@
+"""Work out what one column holds: the rules that contract.yaml has for it, or why it must stay out."""
+
+import math
+import re
+from typing import Any
+
+import polars as pl
+
+from .parse import numbers, times
+
+CLOSED = 12  # text of so many values is a closed list
+ROOM = 0.5  # a range may be this much wider than what was seen
+PERSONAL_NAME = re.compile(
+    r"(?i)(^|[^a-z])(e-?mail|phone|mobile|ssn|passport|iban|first_?name|last_?name|full_?name|surname|address|birth)"
+)
+PERSONAL = {
+    "an e-mail address": r"^[^@\s]+@[^@\s]+\.[a-zA-Z]{2,}$",
+    "a phone number": r"^\+\d[\d ()/-]{7,}$",
+    "an IBAN": r"^[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){3,7}(?: ?[A-Z0-9]{1,4})?$",
+    "a card number": r"^(?:\d{4}[ -]){3}\d{4}$",
+    "an IP address": r"^(?:\d{1,3}\.){3}\d{1,3}$",
+}
+UNIT = re.compile(r"^(?P<before>[$€£¥]?)\s*-?[\d,]*\.?\d+\s*(?P<after>[a-zA-Zµ°%€£$/²³]{0,8})$")
+
+
+def personal(values: pl.Series) -> str:
+    """Return by what these values look like personal data, "" if they do not."""
+    text = values.drop_nulls()
+    if text.dtype != pl.String or not text.name:
+        return ""
+    kinds = (kind for kind, form in PERSONAL.items() if text.str.contains(form).sum() > 0.5 * len(text))
+    return next(kinds, "by its name" if PERSONAL_NAME.search(text.name) else "")
+
+
+def rules(values: pl.Series, low: float | None, high: float | None, notes: list[str]) -> dict[str, Any] | str:
+    """Return the rules of a column, or why it must stay out; what a person should look at is added to the notes.
+
+    `low` and `high` are the smallest and the largest finite number of all rows, None where there is none.
+    """
+    some = values.drop_nulls()
+    if not some.name:
+        return "it has no name"
+    if some.n_unique() < 2:
+        return "one value, or none: it says nothing"
+    if some.dtype == pl.String:
+        return _text(some, notes)
+    if some.dtype == pl.Boolean:
+        return {"type": "boolean"}
+    if some.dtype in (pl.Date, pl.Datetime):
+        return {"type": "datetime"}
+    if low is None or high is None:
+        return f"its type {some.dtype} is neither text, number, date nor yes or no"
+    steps = some.diff().drop_nulls()
+    if some.dtype.is_integer() and steps.n_unique() == 1 and steps[0] != 0:
+        return "counts the rows"
+    return _number(some, low, high)
+
+
+def _number(values: pl.Series, low: float, high: float) -> dict[str, Any]:
+    """Return type and limits, with room beyond what was seen; what has one sign keeps it."""
+    room, kind = ROOM * (high - low), "integer" if values.dtype.is_integer() else "number"
+    edges = {"min": max(low - room, -math.inf if low < 0 else 0), "max": min(high + room, math.inf if high > 0 else 0)}
+    return {"type": kind} | {key: float(f"{edge:.4g}") for key, edge in edges.items()}
+
+
+def _text(text: pl.Series, notes: list[str]) -> dict[str, Any] | str:
+    found = (UNIT.match(value.strip()) for value in text.head(1000))
+    units = {match["before"] or match["after"] for match in found if match}
+    unit = units.pop() if len(units) == 1 else ""
+    values, levels = numbers(text, unit), text.n_unique()
+    if unit and values.null_count() <= 0.02 * len(text):
+        notes.append(f"{text.name}: numbers with the unit {unit!r}; requests carry the bare number")
+        return _number(values, float(values.min()), float(values.max())) | {"unit": unit}  # type: ignore[arg-type]
+    if times(text).null_count() <= 0.02 * len(text):
+        return {"type": "datetime"}
+    odd = text.filter(values.is_null())
+    if 0 < len(odd) < 0.5 * len(text):
+        what = f"mostly numbers, but also {odd[0]!r}; taken as text: mend the source if it is a number"
+        notes.append(f"{text.name}: {what}")
+    if levels > 0.9 * len(text) and levels > 100:
+        prose = text.str.count_matches(r"\s+").sum() > 2 * len(text)
+        return "free text: nearly every row has its own" if prose else "an identifier: no two rows alike"
+    if levels <= CLOSED:
+        return {"type": "string", "levels": sorted(text.unique())}
+    if levels > 1000:
+        notes.append(f"{text.name}: {levels} values; the 1000 most frequent are told apart, the rest count as missing")
+    return {"type": "string", "max_length": 2 * int(text.str.len_chars().max() or 1)}  # type: ignore[arg-type]
