@@ -25,7 +25,12 @@ PACKAGE = Path(__file__).parents[2].name
 FAULTS = yaml.safe_load(Path(__file__).with_name("faults.yaml").read_text(encoding="utf-8"))
 LIVE, OFFLINE = FAULTS["live"], FAULTS["offline"]  # name: facts
 ALERTS = Path("run/alerts.jsonl")
+FROZEN = Path("releases.frozen")  # as they were before any fault: those of the pipeline run beside the live ones
 Found = TypeVar("Found")
+
+
+class Broke(config.Problem):
+    """A verb that ended in a traceback: no refusal, whatever it stopped."""
 
 
 class DoesNotApply(Exception):
@@ -80,14 +85,14 @@ def link_source(root: Path) -> None:
 
 
 @contextlib.contextmanager
-def scratch() -> Iterator[Path]:
-    """Yield a temporary copy of the repo, to break; rows of the live period stay out of its data."""
+def scratch(kept: Path) -> Iterator[Path]:
+    """Yield a temporary copy of the repo with these releases, to break; its data ends where the live period begins."""
     before = pl.col(config.contract().clock) < config.params().split.evaluate_until
     with tempfile.TemporaryDirectory(prefix="rehearse-") as folder:
         root = Path(folder)
         copy_repo(root)
         shutil.copytree("model", root / "model")
-        (root / "releases").symlink_to(Path("releases").resolve())
+        (root / "releases").symlink_to(kept.resolve())
         (root / "source").mkdir()
         for path in yours_ingest.files(config.params().source):
             (root / "source" / path.name).symlink_to(path.resolve())
@@ -113,7 +118,7 @@ def refusal(root: Path, verb: str, notes: str = "") -> str:
     extra = {"PYTHONPATH": str(root / "src")}
     done = subprocess.run(command, cwd=root, env=os.environ | extra, capture_output=True, text=True)
     if done.returncode > 1 or "Traceback" in done.stderr:
-        raise config.Problem(f"{verb} broke: {done.stderr.strip().splitlines()[-1]}")
+        raise Broke(f"{verb} broke: {done.stderr.strip().splitlines()[-1]}")
     told = [line for line in done.stdout.splitlines() if notes and notes in line]
     return done.stderr.strip() if done.returncode else "\n".join(told)
 

@@ -4,6 +4,7 @@ Each function breaks a copy of the repo, and returns the name that the refusal m
 and `wrap` are told by faults.yaml what to break.
 """
 
+import contextlib
 import functools
 import re
 import time
@@ -13,7 +14,7 @@ import polars as pl
 
 from .. import config, releases
 from ..stages import FEATURES, LEVELS, RAW, REPORT, read_json, write_json
-from .lab import OFFLINE, PACKAGE, Alarm, DoesNotApply, Trial, refusal, scratch, wrong_labels
+from .lab import FROZEN, OFFLINE, PACKAGE, Alarm, Broke, DoesNotApply, Trial, refusal, scratch, wrong_labels
 
 
 def run(name: str) -> Trial:
@@ -21,11 +22,14 @@ def run(name: str) -> Trial:
     known = OFFLINE[name]
     verbs, notes = tuple(known["verbs"]), known.get("notes", "")
     yield _control(verbs, notes)
-    with scratch() as root:
+    with _scratch() as root:
         how, *words = known.get("how", [name.replace("-", "_")])
         named = known["says"].format(globals()[how](root, *words))
         start, before = time.time(), releases.digest(root / RAW)
-        lines = [line for line in _last(root, verbs, notes).splitlines() if named in line]
+        said = ""
+        with contextlib.suppress(Broke):  # it stopped, and nobody was told why
+            said = _last(root, verbs, notes)
+        lines = [line for line in said.splitlines() if named in line]
         seconds, harmed = time.time() - start, not notes and releases.digest(root / RAW) != before
     yield Alarm(lines[0], seconds) if lines and not harmed else None
 
@@ -33,9 +37,13 @@ def run(name: str) -> Trial:
 @functools.cache
 def _control(verbs: tuple[str, ...], notes: str) -> Alarm | None:
     """Run verbs in an unbroken copy: once for all faults that share them."""
-    with scratch() as root:
+    with _scratch() as root:
         said = _last(root, verbs, notes)
         return Alarm(said) if said else None
+
+
+def _scratch() -> contextlib.AbstractContextManager[Path]:
+    return scratch(FROZEN if FROZEN.exists() else releases.FOLDER)
 
 
 def _last(root: Path, verbs: tuple[str, ...], notes: str) -> str:

@@ -62,7 +62,7 @@ def draw(story: dict[str, Any], sent: list[Sent]) -> str:
         for axis in figure.axes:
             axis.axvspan(start, end, color="#8793a8", alpha=0.2, lw=0)
         row = next((row for row, free in enumerate(taken) if free <= start), len(taken))
-        taken[row : row + 1] = [start + 0.0065 * at.max() * len(result["id"])]
+        taken[row : row + 1] = [start + 0.009 * at.max() * len(result["id"])]
         traffic.annotate(result["id"], (start, 1.02 + 0.1 * row), xycoords=("data", "axes fraction"), fontsize=8)
     for axis, label in zip(figure.axes, LABELS, strict=True):
         axis.set_ylabel(label)

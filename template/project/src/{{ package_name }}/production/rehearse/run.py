@@ -38,7 +38,7 @@ def rehearse(only: str = "") -> int:
         else:
             story["results"] = [_try(name) for name in still]
         story |= {"ledger": releases.ledger(), "seconds": time.time() - story["started"]}
-    story["results"].sort(key=lambda result: result.get("start", 0))
+    story["results"].sort(key=lambda result: (result["verdict"] == "caught", result.get("start", 0)))  # trouble first
     story["apply"] = sum(result["verdict"] != "does not apply" for result in story["results"])
     story["caught"] = sum(result["verdict"] == "caught" for result in story["results"])
     if sent:
@@ -71,7 +71,9 @@ def _bench() -> Iterator[None]:
     link_source(BENCH)
     with contextlib.chdir(BENCH):
         config.set_params(clock="data")  # the replay's own time is now
-        releases.record("packaged", release=release)
+        for event in ("packaged", "deployed"):
+            releases.record(event, release=release)
+        shutil.copytree("releases", lab.FROZEN)
         yield
 
 
