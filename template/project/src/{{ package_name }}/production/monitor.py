@@ -1,6 +1,9 @@
-"""Receive alerts for the owners, and show Prometheus what watch found: one small server."""
+"""Receive alerts for the owners, run watch by the clock, and show Prometheus what it found: one small server."""
 
 import json
+import subprocess
+import sys
+import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -35,6 +38,13 @@ class Handler(BaseHTTPRequestHandler):
         """Say nothing: what matters is in run/alerts.jsonl."""
 
 
-def monitor() -> None:
-    """Serve on loopback until stopped."""
+def monitor(watch_minutes: float) -> None:
+    """Serve on loopback until stopped, and run watch so often, in a process of its own: it takes memory and time."""
+    threading.Thread(target=_watch, args=(watch_minutes,), daemon=True).start()
     ThreadingHTTPServer(("127.0.0.1", config.params().ports.monitor), Handler).serve_forever()
+
+
+def _watch(minutes: float) -> None:
+    while True:
+        time.sleep(60 * minutes)
+        subprocess.run([sys.executable, "-m", __package__, "watch"])
