@@ -1,11 +1,9 @@
 """The rules of the template: one answer, one place; whole files, never branches; nothing dead."""
 
 import ast
-import io
 import re
 import subprocess
 import sys
-import tokenize
 from collections.abc import Callable
 from pathlib import Path
 
@@ -345,27 +343,6 @@ def test_emitted_files_parse_and_are_not_empty(answers: dict[str, str], render: 
             assert yaml.safe_load(body) is not None, name
         if name.endswith(".py"):
             ast.parse(body, name)
-
-
-def test_the_emitted_repo_is_small(render: Render) -> None:
-    """Lines of code, tests included: neither blank, nor comment, nor docstring."""
-    files = contents(render())
-    python = [body.decode() for name, body in files.items() if name.endswith(".py")]
-    assert len(files) <= 120
-    assert sum(map(lines_of_code, python)) <= 5250
-
-
-def lines_of_code(text: str) -> int:
-    """Count the lines on which a token begins or goes on, but those of docstrings."""
-    silent = {"COMMENT", "NL", "NEWLINE", "INDENT", "DEDENT", "ENDMARKER"}
-    tokens = tokenize.generate_tokens(io.StringIO(text).readline)
-    spans = [(t.start[0], t.end[0]) for t in tokens if tokenize.tok_name[t.type] not in silent]
-    lines = {line for start, end in spans for line in range(start, end + 1)}
-    kinds = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-    for node in ast.walk(ast.parse(text)):
-        if isinstance(node, kinds) and ast.get_docstring(node) is not None:
-            lines -= set(range(node.body[0].lineno, (node.body[0].end_lineno or 0) + 1))
-    return len(lines)
 
 
 def test_git_loses_no_file_of_the_template(render: Render, tmp_path: Path) -> None:

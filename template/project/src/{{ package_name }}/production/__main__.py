@@ -8,7 +8,7 @@ import sys
 from .config import Problem
 
 ALONE = ["contract", "ingest", "validate", "evaluate", "package", "plan", "monitor", "retrain", "card"]
-ALONE += ["budget", "capacity", "watch", "certify", "score", "replay", "gc", "staleness"]
+ALONE += ["budget", "capacity", "watch", "certify", "score", "replay", "gc", "staleness", "search"]
 # The module of each verb: it is imported when called, so that `plan` runs where little is installed.
 VERBS = {verb: verb for verb in ALONE} | {
     **dict.fromkeys(("featurize", "train"), "stages"),
@@ -19,7 +19,7 @@ VERBS = {verb: verb for verb in ALONE} | {
 }
 WORDS = {"why": ["what"], "score": ["rows", "scored"], "again": ["rows"], "replay": ["id"]}
 FLAGS = {"contract": ["--json"], "plan": ["--check", "--json"], "why": ["--json"], "card": ["--check"]}
-FLAGS |= {"watch": ["--report"]}
+FLAGS |= {"watch": ["--report"], "search": ["--one"]}
 
 
 def main() -> int:
@@ -38,6 +38,7 @@ def main() -> int:
     known["retrain"].add_argument("--until", type=datetime.datetime.fromisoformat)
     known["budget"].add_argument("--acknowledge", default="")
     known["promote"].add_argument("release", nargs="?")
+    known["monitor"].add_argument("--watch-minutes", type=float, required=True)
     known["rehearse"].add_argument("--only", default="")
     options = vars(parser.parse_args())
     verb = options.pop("verb")
