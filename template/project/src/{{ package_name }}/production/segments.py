@@ -86,6 +86,6 @@ def _column(column: pl.Expr, found: Any, wanted: Any) -> pl.Expr:
         parts = [(field.name, have.get(field.name), field.dtype) for field in wanted.fields]
         inner = [_column(column.struct.field(name), old, new).alias(name) for name, old, new in parts]
         return pl.when(column.is_not_null()).then(pl.struct(inner))
-    return (
-        column.str.to_datetime(time_unit="us") if found == pl.String and wanted.is_temporal() else column.cast(wanted)
-    )
+    if found == pl.String and wanted.is_temporal():
+        return column.str.to_datetime(time_unit="us", strict=False)
+    return column.cast(wanted, strict=False)  # under another contract a column may have been text
