@@ -15,7 +15,8 @@ import yaml
 from conftest import ROOT, tracked_files
 
 SOURCE = ROOT / "src/scaffold"
-LAYERS = ["errors", "data", "report", "show", "project", "options", "generate", "cli", "__main__"]
+LAYERS = ["errors", "data", "report", "show", "project", "options", "emitted", "generate", "cli"]
+LAYERS += ["__main__"]
 
 
 def modules() -> dict[str, ast.Module]:

@@ -142,7 +142,7 @@ def explain(
     ],
 ) -> None:
     """Say, as JSON, from which promise and by which formula a derived line comes."""
-    from scaffold.generate import explain as explained
+    from scaffold.emitted import explain as explained
 
     print(explained(Path.cwd(), what))
 
