@@ -11,9 +11,10 @@ from typing import Any
 from scaffold.data import INCOMING, Data
 from scaffold.errors import Problem
 from scaffold.options import Template
-from scaffold.report import Plan
+from scaffold.report import Check, Plan
 
 PLANNER_SECONDS, INFERENCE_SECONDS = 120, 1800
+LAST_LINES = 15
 PROPOSED = {"task", "id", "time", "target", "rows", "classes", "unlabelled", "columns"}
 PROPOSED |= {"not_features", "split", "notes"}
 
@@ -75,6 +76,29 @@ def explain(root: Path, what: str) -> str:
         told, _, way_out = rest.rpartition("; ")
         raise Problem(where, told, way_out)
     return done.stdout.strip()
+
+
+def check(root: Path) -> Check | None:
+    """Derive what follows from the promises and run the project's checks, if it is set up."""
+    makefile = root / "Makefile"
+    if not makefile.is_file() or "\ncheck:" not in makefile.read_text(encoding="utf-8"):
+        return None
+    if not (root / ".venv/ready").exists():
+        return Check("make setup plan check test", None)
+    ours = ("MAKE", "MFLAGS", "VIRTUAL_ENV", "PYTHON", "GIT_")
+    shell = {key: value for key, value in os.environ.items() if not key.startswith(ours)}
+    done = subprocess.run(
+        ["make", "plan", "check"],
+        cwd=root,
+        env=shell,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
+    )
+    last = "\n".join(done.stdout.strip().splitlines()[-LAST_LINES:])
+    return Check("make plan check", done.returncode == 0, last if done.returncode else "")
 
 
 def _run_emitted(
