@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from conftest import Scaffold, commit_all, contents, git
+from scaffold.cli import main
 
 OURS = "src/late_flights/production/__init__.py"
 TEN = "".join(f"line {number}\n" for number in range(1, 11))
@@ -20,8 +21,8 @@ def origin(toy: Path, tmp_path: Path) -> Path:
     shutil.copytree(toy, root)
     project = root / "template/project"
     (project / "ten.txt").write_text(TEN)
-    (project / "gone.txt").write_text(TEN)
-    (project / "moved.txt").write_text(TEN)
+    (project / "gone.txt").write_text(TEN.replace("line", "gone"))
+    (project / "moved.txt").write_text(TEN.replace("line", "moved"))
     (project / "picture.bin").write_bytes(b"\0old")
     commit_all(root)
     git(root, "tag", "--force", "v1.0.0")
@@ -99,3 +100,396 @@ def test_edits_are_merged_line_by_line_and_nothing_moves_before_it_is_applied(
     assert again.returncode == 0
     assert "Nothing to do" in again.stdout
     assert not (demo / ".git/scaffold-update").exists()
+
+
+Typed = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def typed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Typed:
+    """Type a command in this process (there are many): its exit code, answer and complaint."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.argv", ["scaffold", *arguments])
+        with pytest.raises(SystemExit) as left:
+            main()
+        said = capsys.readouterr()
+        return int(left.value.code or 0), said.out, said.err
+
+    return run
+
+
+def refused(typed: Typed, demo: Path, *options: str, code: int = 2) -> str:
+    """Demand one line, an exit code, and a project in which nothing moved."""
+    before = at_rest(demo)
+    left, _, said = typed("update", str(demo), "--yes", *options)
+    assert (left, len(said.splitlines())) == (code, 1), said
+    assert said.startswith("scaffold: ")
+    assert at_rest(demo) == before
+    assert not list(demo.glob(".git/scaffold-update/*"))
+    return said
+
+
+@pytest.fixture
+def conflict(origin: Path, demo: Path) -> Path:
+    """A project whose second and ninth line both sides have changed."""
+    mine = TEN.replace("line 2\n", "mine 2\n").replace("line 9\n", "mine 9\n")
+    edit(demo, {"ten.txt": mine})
+    theirs = TEN.replace("line 2\n", "theirs 2\n").replace("line 9\n", "theirs 9\n")
+    release(origin, {"ten.txt": theirs, "new.txt": "new\n"})
+    return demo
+
+
+def test_conflicts_are_listed_and_wait_beside_the_users_files(conflict: Path, typed: Typed) -> None:
+    before = at_rest(conflict)
+    code, said, _ = typed("update", "demo", "--dry-run")
+    assert code == 2
+    assert "  ten.txt:2\n  ten.txt:13\n" in said
+    code, said, _ = typed("update", "demo", "--yes")
+    folder = conflict / ".git/scaffold-update/demo"
+    assert code == 2
+    assert f"  {folder}/ten.txt:2\n" in said
+    assert at_rest(conflict) == before
+    assert "UU ten.txt" in git(folder, "status", "--porcelain")
+    marked = (folder / "ten.txt").read_text()
+    assert "<<<<<<< yours\nmine 2\n=======\ntheirs 2\n>>>>>>> template v1.1.0\n" in marked
+
+    assert "waits for its conflicts" in typed("update", "demo", "--yes")[2]
+    code, said, _ = typed("update", "demo", "--finish")
+    assert (code, at_rest(conflict)) == (2, before)
+    assert f"  {folder}/ten.txt:13\n" in said
+    (folder / "ten.txt").write_text(TEN.replace("line 2\n", "both 2\n"))
+    code, _, said = typed("update", "demo", "--finish")
+    assert code == 0, said
+    assert (conflict / "ten.txt").read_text() == TEN.replace("line 2\n", "both 2\n")
+    assert (conflict / "new.txt").exists()
+    assert "<<<<<<<" not in git(conflict, "diff", "--cached")
+    assert len(git(conflict, "worktree", "list").splitlines()) == 1
+
+
+@pytest.mark.parametrize("resolved", [False, True])
+def test_abort_takes_back_an_update_that_waits_or_was_applied(
+    resolved: bool, conflict: Path, typed: Typed
+) -> None:
+    before = at_rest(conflict)
+    typed("update", "demo", "--yes")
+    if resolved:
+        (conflict / ".git/scaffold-update/demo/ten.txt").write_text("both\n")
+        assert typed("update", "demo", "--finish")[0] == 0
+        assert at_rest(conflict) != before
+    code, said, _ = typed("update", "demo", "--abort")
+    assert code == 0
+    assert "Taken back" in said
+    assert at_rest(conflict) == before
+    assert len(git(conflict, "worktree", "list").splitlines()) == 1
+    assert "no update is on its way" in typed("update", "demo", "--abort")[2]
+
+
+def test_a_resolution_survives_a_tree_that_became_dirty(conflict: Path, typed: Typed) -> None:
+    typed("update", "demo", "--yes")
+    folder = conflict / ".git/scaffold-update/demo"
+    (folder / "ten.txt").write_text("both\n")
+    (conflict / "slo.yaml").write_text("mine: 1\n")
+    assert "slo.yaml: not committed" in typed("update", "demo", "--finish")[2]
+    git(conflict, "checkout", "--quiet", "slo.yaml")
+    (conflict / "new.txt").write_text("not yours\n")
+    assert "new.txt: the update would write it" in typed("update", "demo", "--finish")[2]
+    (conflict / "new.txt").unlink()
+    commit_all(conflict, "meanwhile")
+    assert "the branch has moved" in typed("update", "demo", "--finish")[2]
+    git(conflict, "reset", "--quiet", "--soft", "HEAD~1")
+    assert (folder / "ten.txt").read_text() == "both\n"
+    assert typed("update", "demo", "--finish")[0] == 0
+
+
+def test_edits_survive_what_the_template_renames_and_deletes(
+    origin: Path, demo: Path, typed: Typed
+) -> None:
+    gone = TEN.replace("line", "gone") + "mine\n"
+    moved = TEN.replace("line", "moved")
+    edit(demo, {"moved.txt": moved + "mine\n", "gone.txt": gone, "ten.txt": None})
+    edit(demo, {"picture.bin": b"\0mine"})
+    changes = {"moved.txt": None, "there.txt": "theirs\n" + moved, "gone.txt": None}
+    release(origin, {**changes, "ten.txt": TEN + "theirs\n", "picture.bin": b"\0theirs"})
+    code, said, _ = typed("update", "demo", "--yes", "--json")
+    assert code == 0, said
+    found = kinds(said)
+    assert found["there.txt"] == "renamed"
+    assert (found["gone.txt"], found["picture.bin"]) == ("asked", "asked")
+    assert found["ten.txt"] == "kept_deleted"
+    assert (demo / "there.txt").read_text() == "theirs\n" + moved + "mine\n"
+    assert (demo / "gone.txt").read_text() == gone
+    assert (demo / "picture.bin").read_bytes() == b"\0mine"
+    assert not (demo / "moved.txt").exists()
+    assert not (demo / "ten.txt").exists()
+
+
+def test_what_was_not_edited_follows_the_template(origin: Path, demo: Path, typed: Typed) -> None:
+    git(demo, "mv", "ten.txt", "mine.txt")
+    commit_all(demo)
+    theirs = {"gone.txt": None, "ten.txt": TEN + "more\n", "picture.bin": b"\0theirs"}
+    release(origin, theirs)
+    code, said, _ = typed("update", "demo", "--yes", "--json")
+    assert (code, kinds(said)["gone.txt"]) == (0, "deleted")
+    assert not (demo / "gone.txt").exists()
+    assert (demo / "mine.txt").read_text() == TEN + "more\n"  # His name, our lines.
+    assert (demo / "picture.bin").read_bytes() == b"\0theirs"
+
+
+def test_a_folder_where_a_file_was_is_refused(origin: Path, demo: Path, typed: Typed) -> None:
+    edit(demo, {"late/mine.txt": "mine\n"})
+    release(origin, {"late": "a file\n"})
+    assert "a file on one side and a folder" in refused(typed, demo)
+
+
+def test_seeded_files_are_left_alone_and_new_ones_are_planted(
+    origin: Path, demo: Path, typed: Typed
+) -> None:
+    slo = (origin / "template/project/slo.yaml.jinja").read_text()
+    release(origin, {"slo.yaml.jinja": slo + "extra: 1\n", "docs/card.yaml": "card: 1\n"})
+    before = (demo / "slo.yaml").read_text()
+    code, said, _ = typed("update", "demo", "--yes")
+    assert code == 0, said
+    assert (demo / "slo.yaml").read_text() == before
+    assert (demo / "docs/card.yaml").read_text() == "card: 1\n"
+    words = next(line for line in said.splitlines() if "slo.yaml" in line).partition("git diff ")
+    assert "+extra: 1" in git(demo, "diff", *words[2].split())
+
+
+def test_an_answer_can_be_changed_later(origin: Path, demo: Path, typed: Typed) -> None:
+    edit(demo, {"slo.yaml": (demo / "slo.yaml").read_text() + "# mine\n"})
+    release(origin, {OURS: '"""Renewed."""\n'})
+    for options in ([], ["--ref", "v1.0.0"]):  # With another version, and with the same.
+        data = ["--data", "peak_rps=80", *options]
+        code, said, complaint = typed("update", "demo", "--yes", "--json", *data)
+        assert code == 0, complaint
+        assert kinds(said)["slo.yaml"] == "merged"
+        text = (demo / "slo.yaml").read_text()
+        assert text.startswith("peak_rps: 80\n")
+        assert text.endswith("# mine\n")
+        assert "peak_rps: 80\n" in (demo / ".copier-answers.yml").read_text()
+        typed("update", "demo", "--abort")
+    said = typed("update", "demo", "--yes", "--data", "peak_rps=2000")[2]
+    assert "too many; lower peak_rps" in said
+    assert "did you mean peak_rps?" in refused(typed, demo, "--data", "peak_rsp=80")
+    assert "must be from 1" in refused(typed, demo, "--data", "peak_rps=0")
+
+
+def test_a_feature_that_is_turned_off_takes_no_edit_with_it(
+    origin: Path, typed: Typed, tmp_path: Path
+) -> None:
+    for name in ("edited", "plain"):
+        path = "{% if source == 'sample' %}" + name + ".txt{% endif %}"
+        (origin / "template/project" / path).write_text(TEN)
+    commit_all(origin)
+    git(origin, "tag", "--force", "v1.0.0")
+    typed("new", "demo", "--yes", "--template", str(origin))
+    demo = tmp_path / "demo"
+    edit(demo, {"edited.txt": TEN + "mine\n"})
+    code, said, _ = typed("update", "demo", "--yes", "--json", "--data", "source=files")
+    assert code == 0
+    assert (kinds(said)["edited.txt"], kinds(said)["plain.txt"]) == ("asked", "deleted")
+    assert (demo / "edited.txt").read_text() == TEN + "mine\n"
+    assert not (demo / "plain.txt").exists()
+
+
+def test_a_renamed_project_moves_with_its_edits(origin: Path, demo: Path, typed: Typed) -> None:
+    code = "def ingest():\n    return 'mine'\n"
+    lines = "".join(f"# {number}\n" for number in range(20))
+    release(origin, {"src/late_flights/ingest.py": lines})
+    assert typed("update", "demo", "--yes")[0] == 0
+    edit(demo, {"src/late_flights/ingest.py": lines + code})
+    done = typed("update", "demo", "--yes", "--json", "--data", "project_name=other")
+    assert done[0] == 0, done
+    assert (demo / "src/other/ingest.py").read_text() == lines + code
+    assert not (demo / "src/late_flights").exists()
+
+
+def test_a_dirty_project_is_refused_and_a_stray_file_is_not_written_over(
+    origin: Path, demo: Path, typed: Typed
+) -> None:
+    release(origin, {"new.txt": "new\n", "run/log": "new\n"})
+    (demo / "ten.txt").write_text("mine\n")
+    assert "ten.txt: not committed; commit or stash first" in refused(typed, demo)
+    code, said, _ = typed("update", "demo", "--dry-run")  # To look is always allowed.
+    assert (code, "new.txt" in said) == (0, True)
+    git(demo, "checkout", "--quiet", "ten.txt")
+    (demo / "stray.txt").write_text("mine\n")
+    (demo / "new.txt").write_text("mine\n")
+    assert "new.txt: the update would write it" in refused(typed, demo)
+    (demo / "new.txt").unlink()
+    (demo / ".git/info/exclude").write_text("run\n")  # What git ignores is not lost either.
+    (demo / "run").write_text("mine\n")
+    assert "run: the update would write below it" in refused(typed, demo)
+    (demo / "run").unlink()
+    assert typed("update", "demo", "--yes")[0] == 0
+    assert (demo / "stray.txt").read_text() == "mine\n"
+    assert "not committed; commit it, or take it back" in typed("update", "demo", "--yes")[2]
+
+
+def test_a_locked_index_is_refused(origin: Path, demo: Path, typed: Typed) -> None:
+    release(origin, {"new.txt": "new\n"})
+    (demo / ".git/index.lock").touch()
+    assert "another git is at work, or was killed" in refused(typed, demo)
+
+
+def test_a_detached_head_is_as_good_as_a_branch(origin: Path, demo: Path, typed: Typed) -> None:
+    release(origin, {"new.txt": "new\n"})
+    git(demo, "checkout", "--quiet", "--detach")
+    code, said, _ = typed("update", "demo", "--yes")
+    assert (code, (demo / "new.txt").exists()) == (0, True)
+    assert "on no branch" in said
+
+
+def test_submodules_stay_as_they_are(
+    origin: Path, demo: Path, typed: Typed, tmp_path: Path
+) -> None:
+    library = tmp_path / "library"
+    library.mkdir()
+    git(library, "init", "--quiet")
+    edit(library, {"code.txt": "one\n"})
+    add = ("-c", "protocol.file.allow=always", "submodule", "--quiet", "add")
+    git(demo, *add, str(library), "lib")
+    commit_all(demo)
+    (demo / "lib/code.txt").write_text("mine, not committed\n")
+    mine = TEN.replace("line 2\n", "mine\n")
+    edit(demo, {"ten.txt": mine})
+    release(origin, {"new.txt": "new\n", "ten.txt": TEN.replace("line 2\n", "theirs\n")})
+    assert typed("update", "demo", "--yes")[0] == 2
+    (demo / ".git/scaffold-update/demo/ten.txt").write_text(mine)
+    code, _, said = typed("update", "demo", "--finish")
+    assert code == 0, said
+    assert (demo / "lib/code.txt").read_text() == "mine, not committed\n"
+    assert "lib" not in git(demo, "diff", "--cached", "--name-only").split()
+
+    outer = tmp_path / "outer"  # And a project that is a submodule itself.
+    git(demo, "reset", "--quiet", "--hard")
+    outer.mkdir()
+    git(outer, "init", "--quiet")
+    git(outer, *add, str(demo), "inner")
+    commit_all(outer)
+    inner = outer / "inner"
+    assert typed("update", str(inner), "--yes")[0] == 2
+    assert (outer / ".git/modules/inner/scaffold-update/inner/ten.txt").exists()
+    assert typed("update", str(inner), "--abort")[0] == 0
+    edit(inner, {"ten.txt": TEN})
+    assert typed("update", str(inner), "--yes")[0] == 0
+    assert (inner / "new.txt").exists()
+
+
+def test_a_linked_worktree_is_updated_alone(
+    origin: Path, demo: Path, typed: Typed, tmp_path: Path
+) -> None:
+    release(origin, {"new.txt": "new\n", "ten.txt": TEN.replace("line 2\n", "theirs\n")})
+    git(demo, "worktree", "add", "--quiet", "-b", "side", str(tmp_path / "side"))
+    side, before = tmp_path / "side", at_rest(demo)
+    edit(side, {"ten.txt": TEN.replace("line 2\n", "mine\n")})
+    code, said, _ = typed("update", "side", "--yes", "--json")
+    assert code == 2
+    (Path(json.loads(said)["folder"]) / "ten.txt").write_text("both\n")
+    assert typed("update", "side", "--finish")[0] == 0
+    assert ((side / "ten.txt").read_text(), (side / "new.txt").exists()) == ("both\n", True)
+    assert at_rest(demo)[1:] == before[1:]
+    assert len(git(demo, "worktree", "list").splitlines()) == 2
+
+
+@pytest.mark.parametrize("both", [False, True], ids=["merge", "conflict"])
+def test_a_folder_of_a_larger_repository_is_updated_alone(
+    both: bool, origin: Path, demo: Path, typed: Typed, tmp_path: Path
+) -> None:
+    mono = tmp_path / "mono"
+    shutil.copytree(demo, mono / "services/late", ignore=shutil.ignore_patterns(".git"))
+    (mono / "other.txt").write_text("other\n")
+    git(mono, "init", "--quiet")
+    place = "services/late/"
+    edit(mono, {place + "ten.txt": TEN.replace("line 2\n", "mine\n") if both else TEN + "mine\n"})
+    release(origin, {"new.txt": "new\n", "ten.txt": TEN.replace("line 2\n", "theirs\n")})
+    (mono / "other.txt").write_text("not committed\n")
+    code, said, _ = typed("update", str(mono / place / "src"), "--yes", "--json")
+    assert code == (2 if both else 0)
+    assert kinds(said)["ten.txt"] == ("conflict" if both else "merged")
+    if both:
+        folder = mono / ".git/scaffold-update/mono"
+        (folder / place / "ten.txt").write_text("both\n")
+        assert typed("update", str(mono / place), "--finish")[0] == 0
+    staged = git(mono, "diff", "--cached", "--name-only").split()
+    assert sorted(staged) == [
+        f"{place}{name}" for name in (".copier-answers.yml", "new.txt", "ten.txt")
+    ]
+    assert (mono / "other.txt").read_text() == "not committed\n"
+    assert typed("update", str(mono / place), "--abort")[0] == 0
+    assert git(mono, "status", "--porcelain") == " M other.txt\n"
+
+
+@pytest.mark.parametrize("converted", [False, True], ids=["in the repository", "by git"])
+def test_line_ends_stay_and_only_lines_are_merged(
+    converted: bool, origin: Path, demo: Path, typed: Typed
+) -> None:
+    ends = {"core.autocrlf": "true" if converted else "false"}
+    for key, value in ends.items():
+        git(demo, "config", key, value)
+    mine = TEN.replace("line 2\n", "mine\n").replace("\n", "\r\n").encode()
+    edit(demo, {"ten.txt": mine, "gone.txt": TEN.replace("line", "gone").replace("\n", "\r\n")})
+    release(origin, {"ten.txt": TEN + "line 11\n", "gone.txt": "new\n"})
+    code, said, _ = typed("update", "demo", "--yes", "--json")
+    assert code == 0, said
+    assert (demo / "ten.txt").read_bytes() == mine + b"line 11\r\n"
+    assert (demo / "gone.txt").read_bytes() == b"new\r\n"
+
+
+def test_a_template_that_was_recorded_by_a_relative_path_is_found(
+    origin: Path, demo: Path, typed: Typed
+) -> None:
+    answers = (demo / ".copier-answers.yml").read_text()
+    edit(demo, {".copier-answers.yml": answers.replace(str(origin), "origin")})
+    release(origin, {"new.txt": "new\n"})
+    assert typed("update", "demo", "--yes")[0] == 0
+    assert f"_src_path: {origin}\n" in (demo / ".copier-answers.yml").read_text()
+
+
+def test_a_template_that_cannot_be_had_is_one_line(
+    origin: Path, demo: Path, typed: Typed, tmp_path: Path
+) -> None:
+    release(origin, {"new.txt": "new\n"})
+    answers = (demo / ".copier-answers.yml").read_text()
+
+    def recorded(before: str, after: str) -> str:
+        edit(demo, {".copier-answers.yml": answers.replace(before, after)})
+        return refused(typed, demo)
+
+    assert "has no version v0.9.9; bring that tag" in recorded("v1.0.0", "v0.9.9")
+    assert "has no version -h" in recorded("v1.0.0", "-h")
+    assert "nowhere: does not exist; write there" in recorded(str(origin), "/nowhere")
+    assert "git+file:///nowhere.git:" in recorded(str(origin), "git+file:///nowhere.git")
+    assert "has no _commit; record there" in recorded("_commit: v1.0.0\n", "")
+    assert "is not YAML" in recorded("_commit: v1.0.0", "<<<<<<< yours\n a: [")
+    bare = tmp_path / "bare"
+    shutil.copytree(origin, bare, ignore=shutil.ignore_patterns(".git"))
+    assert "bare has no history; record the address" in recorded(str(origin), str(bare))
+    edit(demo, {".copier-answers.yml": answers})
+    assert "--ref v9" in refused(typed, demo, "--ref", "v9")
+    assert typed("update", "demo", "--yes")[0] == 0
+    commit_all(demo)
+    assert "v1.1.0 is newer than v1.0.0; name" in refused(typed, demo, "--ref", "v1.0.0")
+
+
+def test_what_is_no_project_is_one_line(demo: Path, typed: Typed, tmp_path: Path) -> None:
+    def said(*options: str) -> str:
+        code, _, complaint = typed("update", *options)
+        assert (code, len(complaint.splitlines())) == (2, 1)
+        return complaint
+
+    assert "no .copier-answers.yml here or above" in said(str(tmp_path), "--yes")
+    assert "nobody is there to answer; use --dry-run" in said("demo")
+    assert "--abort: goes with no other option" in said("demo", "--abort", "--finish")
+    assert "--finish: goes with no other option" in said("demo", "--finish", "--dry-run")
+    shutil.move(demo / ".git", tmp_path / "history")
+    assert "is not in a repository with a commit; commit it first" in said("demo", "--yes")
+    git(demo, "init", "--quiet")
+    assert "is not in a repository with a commit; commit it first" in said("demo", "--yes")
+    edit(demo, {".gitignore": ".copier-answers.yml\n"})
+    assert ".copier-answers.yml: is not committed" in said("demo", "--yes")

@@ -9,7 +9,7 @@ import os
 import shutil
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from scaffold.errors import Problem
 from scaffold.merge import Merge, markers
@@ -197,10 +197,17 @@ def _whole(repository: Repository, tree: Tree, head: str) -> Tree:
 
 def _require_free(repository: Repository, tree: Tree, head: str) -> None:
     """Raise Problem if a file that git does not track is where the update would write."""
-    for path in sorted(tree.keys() - repository.tree(head).keys()):
-        if os.path.lexists(repository.top / path):
-            what = "the update would write it, and git does not track yours"
-            raise Problem(path, what, "commit, move or delete it")
+    known = repository.tree(head)
+    above = {str(parent) for path in known for parent in PurePosixPath(path).parents}
+    for path in sorted(tree.keys() - known.keys()):
+        for place in (path, *map(str, PurePosixPath(path).parents)):
+            at = repository.top / place
+            if place in known or place in above or not os.path.lexists(at):
+                continue
+            if place == path or at.is_symlink() or not at.is_dir():
+                below = "it" if place == path else "below it"
+                what = f"the update would write {below}, and git does not track yours"
+                raise Problem(place, what, "commit, move or delete it")
 
 
 def _how_far(repository: Repository, pending: Pending) -> str:

@@ -73,6 +73,8 @@ def _merged(repository: Repository, head: str, found: Versions, judge: Template 
     if judge and not made.conflicts:
         _judge(repository, made.result, judge)
     root, notes = repository.top / repository.prefix, list(found.notes)
+    if not git(repository.top, "branch", "--show-current").strip():
+        notes.append("you are on no branch: make one before you commit")
     news = _news(found.checkout / "CHANGELOG.md", found.before[1], found.after[1])
     names = (found.before[0], found.after[0])
     update = Update("preview", root, *names, made.changes, notes, sorted(set(ran)), news)
