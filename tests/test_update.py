@@ -1,13 +1,19 @@
 """`scaffold update` as its user sees it, on repositories with a history and edits of their own."""
 
+import contextlib
 import json
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
+from copier import run_update
 
-from conftest import Scaffold, commit_all, contents, git
+from conftest import ROOT, Scaffold, commit_all, contents, git
 from scaffold.cli import main
 
 OURS = "src/late_flights/production/__init__.py"
@@ -493,3 +499,234 @@ def test_what_is_no_project_is_one_line(demo: Path, typed: Typed, tmp_path: Path
     assert "is not in a repository with a commit; commit it first" in said("demo", "--yes")
     edit(demo, {".gitignore": ".copier-answers.yml\n"})
     assert ".copier-answers.yml: is not committed" in said("demo", "--yes")
+
+
+KILLER = """\
+#!/bin/sh
+# The git of a machine on which the command is killed after its n-th call of git in the project.
+case "$PWD/" in {demo}/*) echo >> {count};; *) exec {git} "$@";; esac
+case "$KILL_AT $*" in
+  writing*read-tree\\ -m*) touch .git/index.lock; echo half > ten.txt; echo half > new.txt;;
+  writing*) exec {git} "$@";;
+  *) if [ "$(wc -l < {count})" -ne "$KILL_AT" ]; then exec {git} "$@"; fi; {git} "$@";;
+esac
+kill -9 $PPID
+"""
+
+
+@pytest.fixture
+def killed(demo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., bool]:
+    """Run the update and kill it with SIGKILL at a call of git; say if it was alive by then."""
+    count, fake = tmp_path / "count", tmp_path / "bin/git"
+    fake.parent.mkdir()
+    fake.write_text(KILLER.format(count=count, git=shutil.which("git"), demo=demo))
+    fake.chmod(0o755)
+
+    def run(at: str, way: str = "--yes") -> bool:
+        count.write_text("")
+        child = os.fork()
+        if not child:
+            with contextlib.suppress(BaseException), Path(os.devnull).open("w") as silent:
+                os.environ |= {"KILL_AT": at, "PATH": f"{fake.parent}:{os.environ['PATH']}"}
+                os.dup2(silent.fileno(), 1)
+                os.dup2(silent.fileno(), 2)
+                sys.argv = ["scaffold", "update", str(demo), way]
+                main()
+            os._exit(0)
+        return os.WIFSIGNALED(os.waitpid(child, 0)[1])
+
+    return run
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("both", [False, True], ids=["merge", "conflict"])
+def test_killed_at_any_call_of_git_the_tree_is_as_before_or_as_meant(
+    both: bool, origin: Path, demo: Path, typed: Typed, killed: Callable[..., bool]
+) -> None:
+    edit(demo, {"ten.txt": TEN.replace("line 2\n", "mine\n") if both else TEN + "mine\n"})
+    release(origin, {"ten.txt": TEN.replace("line 2\n", "theirs\n"), "new.txt": "new\n"})
+    before, calls, applied = at_rest(demo), 1, 0
+    while killed(str(calls)):
+        calls += 1
+        if at_rest(demo) != before:  # Then all of it was written: never a part.
+            applied += 1
+            assert "theirs\n" in (demo / "ten.txt").read_text()
+            assert (demo / "new.txt").read_text() == "new\n"
+            assert "not committed" in typed("update", "demo", "--yes")[2]
+        code, _, said = typed("update", "demo", "--abort")
+        assert code == 0 or "no update is on its way" in said
+        assert at_rest(demo) == before
+        assert not (demo / ".git/scaffold-update").exists()
+        assert len(git(demo, "worktree", "list").splitlines()) == 1
+    assert calls > 15
+    assert (applied > 0) != both
+    typed("update", "demo", "--abort")
+    assert typed("update", "demo", "--yes")[0] == (2 if both else 0)
+
+
+def test_killed_while_it_finishes_no_resolution_is_lost(
+    conflict: Path, typed: Typed, killed: Callable[..., bool]
+) -> None:
+    before, calls = at_rest(conflict), 1
+    typed("update", "demo", "--yes")
+    (conflict / ".git/scaffold-update/demo/ten.txt").write_text("both\n")
+    while at_rest(conflict) == before:
+        assert killed(str(calls), "--finish")
+        calls += 1
+    assert typed("update", "demo", "--finish")[0] == 0
+    assert (conflict / "ten.txt").read_text() == "both\n"
+    assert (conflict / "new.txt").exists()
+
+
+@pytest.mark.parametrize("way_out", ["--finish", "--abort"])
+def test_when_git_itself_is_killed_half_way_both_ends_can_be_reached(
+    way_out: str, origin: Path, demo: Path, typed: Typed, killed: Callable[..., bool]
+) -> None:
+    release(origin, {"ten.txt": TEN + "theirs\n", "new.txt": "new\n", "gone.txt": None})
+    before = at_rest(demo)
+    assert killed("writing")
+    assert (demo / "ten.txt").read_text() == "half\n"
+    assert "--finish completes it, " in typed("update", "demo", "--yes")[2]
+    assert "index.lock: another git" in typed("update", "demo", way_out)[2]
+    (demo / ".git/index.lock").unlink()
+    code, _, said = typed("update", "demo", way_out)
+    assert code == 0, said
+    if way_out == "--abort":
+        assert at_rest(demo) == before
+        return
+    assert (demo / "ten.txt").read_text() == TEN + "theirs\n"
+    assert (demo / "new.txt").read_text() == "new\n"
+    assert not (demo / "gone.txt").exists()
+    assert git(demo, "diff", "--name-only") == ""
+
+
+def test_a_migration_moves_the_users_edits_with_the_file(
+    origin: Path, demo: Path, typed: Typed
+) -> None:
+    edit(demo, {"ten.txt": TEN + "mine\n"})
+    (origin / "hooks/migrations").mkdir(parents=True)
+    (origin / "hooks/migrations/1.1.0.sh").write_text(
+        "test ! -f ten.txt || git mv ten.txt it.txt\n"
+    )
+    with (origin / "copier.yml").open("a") as file:
+        file.write(MIGRATION)
+    new = "".join(f"another {number}\n" for number in range(10))  # Git sees no rename here.
+    release(origin, {"ten.txt": None, "it.txt": new + TEN})
+    for _ in range(2):
+        code, said, complaint = typed("update", "demo", "--yes", "--json")
+        assert code == 0, complaint
+        assert json.loads(said)["migrations"] == ["v1.1.0"]
+        assert (demo / "it.txt").read_text() == new + TEN + "mine\n"
+        assert (demo / "late").read_text() == "after\n"
+        assert not (demo / "ten.txt").exists()
+        typed("update", "demo", "--abort")
+    typed("update", "demo", "--yes")
+    commit_all(demo)
+    release(origin, {"it.txt": new + TEN + "theirs\n"}, "v1.2.0")
+    code, said, _ = typed("update", "demo", "--dry-run", "--json")
+    assert json.loads(said)["migrations"] == []
+
+
+def test_a_migration_that_fails_changes_nothing(origin: Path, demo: Path, typed: Typed) -> None:
+    with (origin / "copier.yml").open("a") as file:
+        file.write(MIGRATION)
+    release(origin, {"new.txt": "new\n"})
+    assert "migration v1.1.0: " in refused(typed, demo)
+
+
+MIGRATION = """
+_migrations:
+  - version: v1.1.0
+    command: [sh, "{{ _copier_conf.src_path }}/hooks/migrations/1.1.0.sh"]
+    when: "{{ _stage == 'before' }}"
+  - version: v1.1.0
+    command: echo after > late
+"""
+CHANGELOG = """# Changes
+
+## Unreleased
+
+- not yet
+
+## 1.2.0
+
+- all of it
+
+## 1.1.0
+
+- inner
+
+### For owners of emitted repos
+
+- write `extra` into slo.yaml
+
+### Other
+
+- more
+
+## 1.0.0
+
+- old
+"""
+
+
+def test_the_news_of_the_versions_crossed_are_shown(origin: Path, demo: Path, typed: Typed) -> None:
+    (origin / "CHANGELOG.md").write_text(CHANGELOG)
+    release(origin, {"new.txt": "new\n"}, "v1.2.0")
+    code, said, _ = typed("update", "demo", "--yes", "--json")
+    news = {"1.2.0": "- all of it", "1.1.0": "- write `extra` into slo.yaml"}
+    assert (code, json.loads(said)["news"]) == (0, news)
+
+
+@pytest.mark.parametrize(("verdict", "code"), [("true", 0), ("false", 1)])
+def test_the_projects_own_checks_run_after_an_update(
+    verdict: str, code: int, origin: Path, demo: Path, typed: Typed
+) -> None:
+    edit(demo, {"Makefile": f"plan:\n\t@true\ncheck:\n\t@echo why; {verdict}\n"})
+    release(origin, {"new.txt": "new\n"})
+    assert "Then: make setup plan check" in typed("update", "demo", "--yes")[1]
+    typed("update", "demo", "--abort")
+    (demo / ".venv").mkdir()
+    (demo / ".venv/ready").touch()
+    left, said, _ = typed("update", "demo", "--yes", "--json")
+    assert (left, json.loads(said)["check"]["passed"]) == (code, code == 0)
+    assert "why" in json.loads(said)["check"]["said"] or code == 0
+    assert (demo / "new.txt").exists()
+
+
+def test_plain_copier_and_our_command_take_turns(origin: Path, demo: Path, typed: Typed) -> None:
+    for number, ours in enumerate((False, True, False, True)):
+        edit(demo, {"own.txt": f"{number}\n"})
+        release(origin, {"ten.txt": TEN + f"version {number}\n"}, f"v1.1.{number}")
+        if ours:
+            assert typed("update", "demo", "--yes")[0] == 0
+        else:
+            run_update(str(demo), defaults=True, overwrite=True, quiet=True)
+        assert (demo / "ten.txt").read_text() == TEN + f"version {number}\n"
+        assert f"_commit: v1.1.{number}" in (demo / ".copier-answers.yml").read_text()
+
+
+def test_both_commands_write_the_same_when_nothing_was_edited(
+    origin: Path, demo: Path, typed: Typed, tmp_path: Path
+) -> None:
+    release(origin, {"ten.txt": "ten\n", "gone.txt": None, "new.txt": "new\n", OURS: "x = 1\n"})
+    shutil.copytree(demo, tmp_path / "plain")
+    run_update(str(tmp_path / "plain"), defaults=True, overwrite=True, quiet=True)
+    assert typed("update", "demo", "--yes")[0] == 0
+    assert contents(demo) == contents(tmp_path / "plain")
+
+
+def test_markers_are_stopped_by_the_emitted_hook(tmp_path: Path) -> None:
+    config = yaml.safe_load((ROOT / "template/project/.pre-commit-config.yaml").read_text())
+    wanted = [hook for hook in config["repos"][0]["hooks"] if hook["id"] == "conflict-markers"]
+    config["repos"][0]["hooks"] = wanted
+    git(tmp_path, "init", "--quiet")
+    edit(tmp_path, {".pre-commit-config.yaml": yaml.safe_dump(config), "a.md": "Title\n========\n"})
+    tool = [sys.executable, "-m", "pre_commit"]
+    subprocess.run([*tool, "install"], cwd=tmp_path, check=True, capture_output=True)
+    for text, stopped in (("<<<<<<< yours\na\n=======\nb\n>>>>>>> theirs\n", True), ("a\n", False)):
+        (tmp_path / "a.md").write_text(text)
+        command = ["git", "commit", "--all", "--message", "unseen"]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+        assert (done.returncode != 0) == stopped, done.stdout + done.stderr
+        assert ("a.md:1:<<<<<<< yours" in done.stdout + done.stderr) == stopped
