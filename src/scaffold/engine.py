@@ -25,6 +25,7 @@ from copier.errors import (
     UnsafeTemplateError,
 )
 from jinja2 import TemplateError
+from packaging.version import InvalidVersion, Version
 from plumbum import ProcessExecutionError
 from plumbum.machines import local
 
@@ -42,6 +43,15 @@ class Engine(Worker):
 
     def _sync_git_index_executable_bit(self, dst_relpath: Path, src_mode: int) -> None:
         """Leave an index alone that is not there: Copier calls git for each file."""
+
+    def _render_string(self, string: str, extra_context: dict[str, Any] | None = None) -> str:
+        """Leave what holds no tag as it is: Copier compiles each part of each path."""
+        env = self.jinja_env
+        marks = (env.variable_start_string, env.block_start_string, env.comment_start_string)
+        plain = not any(mark in string for mark in (*marks, "\n", "\r"))
+        if plain and not env.line_statement_prefix and not env.line_comment_prefix:
+            return string
+        return super()._render_string(string, extra_context)
 
     @cached_property
     def answers_relpath(self) -> Path:
@@ -93,6 +103,15 @@ def answer(worker: Engine, answers: Mapping[str, Any]) -> None:
     """Give the answers that this version of the template asks for."""
     questions = worker.template.questions_data
     worker.data.update({key: value for key, value in answers.items() if key in questions})
+
+
+def version(worker: Engine) -> Version | None:
+    """Return the version; that of a tag without the ten calls of git that it takes otherwise."""
+    commit = str(worker.template.commit)
+    if "." in commit:  # Not the id of a commit, which may be all digits.
+        with contextlib.suppress(InvalidVersion):
+            vars(worker.template)["version"] = Version(commit)
+    return worker.template.version
 
 
 @as_operation("update")

@@ -130,8 +130,8 @@ def _recorded_version(new: Engine, before: str, folder: Path) -> Iterator[Engine
         raise Problem(where, f"{new.src_path} has no version {before}", way_out) from problem
     git(fetched, "worktree", "add", "--quiet", "--force", "--detach", str(checkout), commit)
     with engine.sibling(new, checkout, folder / "old") as old:
-        versions = (old.template.version, new.template.version)
-        if versions[0] and versions[1] and versions[0] > versions[1]:
+        recorded, wanted = engine.version(old), engine.version(new)
+        if recorded and wanted and recorded > wanted:
             what = f"{before} is newer than {new.template.commit}"
             way_out = "name a newer version with --ref; to go back, revert the commit of the update"
             raise Problem(where, what, way_out)
