@@ -127,14 +127,15 @@ def test_make_help_lists_every_verb_and_the_readme_names_it() -> None:
 
 def test_the_readme_shows_every_option_and_every_question() -> None:
     readme = (ROOT / "README.md").read_text()
-    usage = subprocess.run(
-        [sys.executable, "-m", "scaffold", "new", "--help"],
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
-    for option in set(re.findall(r"--[a-z]+", usage)) - {"--help"}:
-        assert f"`{option}" in readme, option
+    for command in ("new", "update"):
+        usage = subprocess.run(
+            [sys.executable, "-m", "scaffold", command, "--help"],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for option in set(re.findall(r"--[a-z-]+", usage)) - {"--help"}:
+            assert f"`{option}" in readme, option
     for key, question in yaml.safe_load((ROOT / "copier.yml").read_text()).items():
         if not key.startswith("_") and question.get("when") is not False:
             assert f"`{key}`" in readme, key
