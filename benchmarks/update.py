@@ -12,7 +12,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
-RUNS = 3
+RUNS = 7
 WHO = ["-c", "user.name=b", "-c", "user.email=b@localhost"]
 
 
