@@ -15,7 +15,7 @@ import yaml
 from conftest import ROOT, tracked_files
 
 SOURCE = ROOT / "src/scaffold"
-LAYERS = ["errors", "data", "report", "show", "project", "repository", "merge", "pending"]
+LAYERS = ["errors", "data", "report", "show", "project", "repository", "merge", "files", "pending"]
 LAYERS += ["options", "emitted", "engine", "generate", "update"]
 EDGE = ["edge", "cli_update", "cli"]  # They print, ask and exit.
 LAYERS += [*EDGE, "__main__"]

@@ -196,6 +196,22 @@ def test_abort_takes_back_an_update_that_waits_or_was_applied(
     assert "no update is on its way" in typed("update", "demo", "--abort")[2]
 
 
+def test_abort_goes_back_from_an_unstaged_update_but_not_over_later_edits(
+    origin: Path, demo: Path, typed: Typed
+) -> None:
+    release(origin, {"ten.txt": "ten\n", "deep/new.txt": "new\n", "gone.txt": None})
+    before = at_rest(demo)
+    assert typed("update", "demo", "--yes")[0] == 0
+    git(demo, "reset", "--quiet")
+    (demo / "ten.txt").write_text("later\n")
+    said = typed("update", "demo", "--abort")[2]
+    assert "ten.txt: you changed it after the update; copy what you need" in said
+    git(demo, *said.strip().rpartition("git ")[2].split())
+    assert typed("update", "demo", "--abort")[0] == 0
+    assert at_rest(demo) == before
+    assert not (demo / "deep").exists()
+
+
 def test_a_resolution_survives_a_tree_that_became_dirty(conflict: Path, typed: Typed) -> None:
     typed("update", "demo", "--yes")
     folder = conflict / ".git/scaffold-update/demo"
@@ -420,8 +436,7 @@ def test_a_folder_of_a_larger_repository_is_updated_alone(
     assert code == (2 if both else 0)
     assert kinds(said)["ten.txt"] == ("conflict" if both else "merged")
     if both:
-        folder = mono / ".git/scaffold-update/mono"
-        (folder / place / "ten.txt").write_text("both\n")
+        (Path(json.loads(said)["folder"]) / "ten.txt").write_text("both\n")
         assert typed("update", str(mono / place), "--finish")[0] == 0
     staged = git(mono, "diff", "--cached", "--name-only").split()
     assert sorted(staged) == [

@@ -10,7 +10,6 @@ from scaffold.report import Change
 from scaffold.repository import Repository, Tree
 
 MARKER = re.compile(rb"^(<{7}|>{7})( |$)", re.MULTILINE)
-BEGIN = re.compile(rb"^<{7}( |$)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -60,16 +59,19 @@ def merge(repository: Repository, sides: Sides, version: str) -> Merge:
             for label, side in zip(merged.labels, ("yours", f"template {version}"), strict=True):
                 text = text.replace(label.encode(), side.encode())
             made.result[path] = repository.blob(text, stages[2].split()[0])
-            made.conflicts[path], lines[path] = stages, markers(text, BEGIN)
+            made.conflicts[path], lines[path] = stages, markers(text)
         elif path not in merged.renamed_apart:  # It cannot be merged by lines.
             made.result[path], made.asked[path] = stages[2], stages.get(3)
     made.changes.extend(_changes(repository, sides, made, (base, theirs), left_alone, lines))
     return made
 
 
-def markers(contents: bytes, pattern: re.Pattern[bytes] = MARKER) -> list[int]:
-    """Return the lines, from 1, at which conflict markers stand."""
-    return [contents.count(b"\n", 0, found.start()) + 1 for found in pattern.finditer(contents)]
+def markers(contents: bytes) -> list[int]:
+    """Return the lines, from 1, at which conflicts begin; the ends, if no begin is left."""
+    lines: dict[bytes, list[int]] = {b"<" * 7: [], b">" * 7: []}
+    for found in MARKER.finditer(contents):
+        lines[found[1]].append(contents.count(b"\n", 0, found.start()) + 1)
+    return lines[b"<" * 7] or lines[b">" * 7]
 
 
 def _three_ways(repository: Repository, sides: Sides) -> tuple[Tree, Tree, set[str]]:

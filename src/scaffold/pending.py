@@ -9,8 +9,9 @@ import os
 import shutil
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
+from scaffold import files
 from scaffold.errors import Problem
 from scaffold.merge import Merge, markers
 from scaffold.project import git
@@ -77,24 +78,16 @@ def require_none(repository: Repository) -> None:
     raise Problem(str(repository.top), *said[pending.state])
 
 
-def require_ready(repository: Repository) -> None:
-    """Raise Problem if an update could not be told from the user's own changes."""
-    _require_unlocked(repository)
-    if changed := repository.uncommitted():
-        more = f" and {len(changed) - 1} more" if changed[1:] else ""
-        raise Problem(f"{changed[0]}{more}", "not committed", "commit or stash first")
-
-
 def apply(
     repository: Repository, tree: Tree, pending: Pending, earlier: Pending | None = None
 ) -> Pending:
     """Bring a merged tree into index and files: all of it staged, nothing committed."""
-    require_ready(repository)
+    files.require_ready(repository)
     if repository.head() != pending.head:
         what = "the branch has moved since the update was prepared"
         raise Problem(str(repository.top), what, f"{ABORT}, and update again")
-    _require_free(repository, tree, pending.head)
-    wanted = repository.store(_whole(repository, tree, pending.head))
+    files.require_free(repository, tree, pending.head)
+    wanted = repository.store(files.whole(repository, tree, pending.head))
     writing = _record(repository, replace(pending, state=WRITING, tree=wanted))
     try:
         repository.switch(pending.head, wanted)
@@ -107,7 +100,7 @@ def apply(
 def set_up(repository: Repository, merge: Merge, pending: Pending) -> Pending:
     """Check the merged tree out beside the user's files, its conflicts as git knows them."""
     folder = repository.workspace / (repository.top.name or "project")
-    tree = repository.store(_whole(repository, merge.result, pending.head))
+    tree = repository.store(files.whole(repository, merge.result, pending.head))
     repository.detach(folder, pending.head, tree)
     lines = ""
     for path, stages in merge.conflicts.items():
@@ -121,11 +114,12 @@ def set_up(repository: Repository, merge: Merge, pending: Pending) -> Pending:
 def finish(repository: Repository) -> Update:
     """Complete what is on its way, unless lines of it are still in conflict."""
     pending = _expected(repository)
-    if left := _unresolved(pending):
-        conflicts = [Change("conflict", path, lines=lines) for path, lines in left.items()]
-        return _told(repository, pending, CONFLICTS, conflicts, Path(pending.folder))
+    if left := _unresolved(repository, pending):
+        return _told(repository, pending, CONFLICTS, left)
     if pending.state == WRITING:
-        _restore(repository, pending, pending.tree)
+        files.restore(
+            repository, files.differing(repository, pending.head, pending.tree), pending.tree
+        )
         _record(repository, replace(pending, state=WRITTEN))
     elif pending.state == CONFLICTS:
         folder = Path(pending.folder)
@@ -139,33 +133,31 @@ def finish(repository: Repository) -> Update:
 def abort(repository: Repository) -> Update:
     """Take back what is on its way; the user's files are as they were."""
     pending = _expected(repository)
-    if pending.state == WRITTEN:
-        _require_unlocked(repository)
-        repository.switch(pending.tree, pending.head)
-    elif pending.state == WRITING:
-        _restore(repository, pending, pending.head)
+    if pending.state in (WRITING, WRITTEN):
+        written = files.differing(repository, pending.head, pending.tree)
+        if pending.state == WRITTEN:
+            files.require_untouched(repository, written, pending.tree)
+        files.restore(repository, written, pending.head)
     clear(repository)
     return _told(repository, pending, "aborted")
 
 
 def _told(
-    repository: Repository,
-    pending: Pending,
-    state: str,
-    changes: Iterable[Change] = (),
-    folder: Path | None = None,
+    repository: Repository, pending: Pending, state: str, left: Iterable[Change] = ()
 ) -> Update:
-    root = repository.top / repository.prefix
-    return Update(state, root, pending.before, pending.after, [*changes], folder=folder)
+    root, folder = repository.top / repository.prefix, None
+    if left:
+        folder = Path(pending.folder) / repository.prefix
+    return Update(state, root, pending.before, pending.after, [*left], folder=folder)
 
 
-def _unresolved(pending: Pending) -> dict[str, list[int]]:
+def _unresolved(repository: Repository, pending: Pending) -> list[Change]:
     """Return the conflict markers that are left, by file."""
-    left = {}
+    left = []
     for path in pending.conflicts if pending.state == CONFLICTS else []:
         file = Path(pending.folder) / path
         if file.is_file() and (lines := markers(file.read_bytes())):
-            left[path] = lines
+            left.append(Change("conflict", path.removeprefix(repository.prefix), lines=lines))
     return left
 
 
@@ -186,30 +178,6 @@ def _record(repository: Repository, pending: Pending) -> Pending:
     return pending
 
 
-def _whole(repository: Repository, tree: Tree, head: str) -> Tree:
-    """Return the tree of the whole repository with the project in its place."""
-    if not repository.prefix:
-        return tree
-    others = repository.tree(head, everything=True)
-    beside = {path: entry for path, entry in others.items() if path not in repository.tree(head)}
-    return {**beside, **tree}
-
-
-def _require_free(repository: Repository, tree: Tree, head: str) -> None:
-    """Raise Problem if a file that git does not track is where the update would write."""
-    known = repository.tree(head)
-    above = {str(parent) for path in known for parent in PurePosixPath(path).parents}
-    for path in sorted(tree.keys() - known.keys()):
-        for place in (path, *map(str, PurePosixPath(path).parents)):
-            at = repository.top / place
-            if place in known or place in above or not os.path.lexists(at):
-                continue
-            if place == path or at.is_symlink() or not at.is_dir():
-                below = "it" if place == path else "below it"
-                what = f"the update would write {below}, and git does not track yours"
-                raise Problem(place, what, "commit, move or delete it")
-
-
 def _how_far(repository: Repository, pending: Pending) -> str:
     """Say how much of an update was written before it was cut off: git's index comes last."""
     project = repository.prefix or "."
@@ -220,28 +188,3 @@ def _how_far(repository: Repository, pending: Pending) -> str:
     if repository.uncommitted() or any(os.path.lexists(repository.top / path) for path in new):
         return WRITING
     return CONFLICTS if pending.folder else NOT_BEGUN
-
-
-def _restore(repository: Repository, pending: Pending, end: str) -> None:
-    """Bring what a cut-off update was to change to one of its ends, and leave all else alone."""
-    _require_unlocked(repository)
-    words = ("diff-tree", "-r", "-z", "--no-renames", "--name-only", pending.head, pending.tree)
-    differing = [path for path in git(repository.top, *words).split("\0") if path]
-    there = repository.tree(end)
-    literally = {"GIT_LITERAL_PATHSPECS": "1"}
-    listed = ("--pathspec-from-file=-", "--pathspec-file-nul")
-    if gone := [path for path in differing if path not in there]:
-        forget = ("rm", "--quiet", "--cached", "--ignore-unmatch", *listed)
-        git(repository.top, *forget, told="\0".join(gone), environment=literally)
-        for path in gone:
-            (repository.top / path).unlink(missing_ok=True)
-    if kept := [path for path in differing if path in there]:
-        bring = ("checkout", "--quiet", end, *listed)
-        git(repository.top, *bring, told="\0".join(kept), environment=literally)
-
-
-def _require_unlocked(repository: Repository) -> None:
-    lock = repository.private / "index.lock"
-    if lock.exists():
-        what = "another git is at work, or was killed"
-        raise Problem(str(lock), what, "wait for it, or delete that file")

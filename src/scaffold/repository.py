@@ -150,7 +150,8 @@ class Repository:
     def uncommitted(self) -> list[str]:
         """Return the tracked files of the project that differ from the last commit."""
         words = ("status", "--porcelain", "-z", "--untracked-files=no", "--ignore-submodules=dirty")
-        said = git(self.top, *words, "--", self.prefix or ".")
+        literally = {"GIT_LITERAL_PATHSPECS": "1"}
+        said = git(self.top, *words, "--", self.prefix or ".", environment=literally)
         return [row[3:] for row in said.split("\0") if row[2:3] == " "]
 
     @contextmanager

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 from packaging.version import InvalidVersion, Version
 
-from scaffold import emitted, pending
+from scaffold import emitted, files, pending
 from scaffold.errors import Infeasible, Problem
 from scaffold.generate import Versions, versions
 from scaffold.merge import Merge, Sides, merge
@@ -36,7 +36,8 @@ class Prepared:
         start = Pending("", self.head, "", self.update.before, self.update.after)
         if self.merge.conflicts:
             waiting = pending.set_up(self.repository, self.merge, start)
-            return replace(self.update, state="conflicts", folder=Path(waiting.folder))
+            folder = Path(waiting.folder) / self.repository.prefix
+            return replace(self.update, state="conflicts", folder=folder)
         pending.apply(self.repository, self.merge.result, start)
         return replace(self.update, state="applied")
 
@@ -47,7 +48,7 @@ def prepare(
     """Render both versions and merge the difference; the user's files are only read."""
     pending.require_none(repository)
     if not only_look:
-        pending.require_ready(repository)
+        files.require_ready(repository)
     head = repository.head()
     recorded = _recorded(repository, head)
     root = repository.top / repository.prefix
