@@ -473,6 +473,34 @@ def test_a_template_that_was_recorded_by_a_relative_path_is_found(
     assert f"_src_path: {origin}\n" in (demo / ".copier-answers.yml").read_text()
 
 
+def test_a_template_at_an_address_is_fetched_once(
+    origin: Path, typed: Typed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COPIER_CACHE_DIR", str(tmp_path / "cache"))
+    address = f"git+file://{origin}"
+    assert typed("new", "demo", "--yes", "--template", address)[0] == 0
+    release(origin, {"new.txt": "new\n", "ten.txt": None})
+    edit(tmp_path / "demo", {"ten.txt": TEN + "mine\n"})
+    for _ in range(2):
+        code, said, complaint = typed("update", "demo", "--yes", "--json")
+        assert code == 0, complaint
+        assert (kinds(said)["new.txt"], kinds(said)["ten.txt"]) == ("added", "asked")
+        assert typed("update", "demo", "--abort")[0] == 0
+
+
+def test_an_old_git_is_one_line(
+    demo: Path, typed: Typed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake = tmp_path / "bin/git"
+    fake.parent.mkdir()
+    fake.write_text("#!/bin/sh\necho git version 2.34.1\n")
+    fake.chmod(0o755)
+    with monkeypatch.context() as patch:
+        patch.setenv("PATH", f"{fake.parent}:{os.environ['PATH']}")
+        said = typed("update", "demo", "--yes")[2]
+    assert said == "scaffold: git: is 2.34; an update needs 2.38; install a newer one\n"
+
+
 def test_a_template_that_cannot_be_had_is_one_line(
     origin: Path, demo: Path, typed: Typed, tmp_path: Path
 ) -> None:
@@ -732,7 +760,9 @@ def test_both_commands_write_the_same_when_nothing_was_edited(
     assert contents(demo) == contents(tmp_path / "plain")
 
 
-def test_markers_are_stopped_by_the_emitted_hook(tmp_path: Path) -> None:
+def test_markers_are_stopped_by_the_emitted_hook_and_by_its_checks(tmp_path: Path) -> None:
+    makefile = (ROOT / "template/project/Makefile.jinja").read_text()
+    check = next(line for line in makefile.splitlines() if "git grep" in line).strip("\t@")
     config = yaml.safe_load((ROOT / "template/project/.pre-commit-config.yaml").read_text())
     wanted = [hook for hook in config["repos"][0]["hooks"] if hook["id"] == "conflict-markers"]
     config["repos"][0]["hooks"] = wanted
@@ -746,6 +776,8 @@ def test_markers_are_stopped_by_the_emitted_hook(tmp_path: Path) -> None:
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
         assert (done.returncode != 0) == stopped, done.stdout + done.stderr
         assert ("a.md:1:<<<<<<< yours" in done.stdout + done.stderr) == stopped
+        linted = subprocess.run(["bash", "-c", check], cwd=tmp_path, capture_output=True)
+        assert (linted.returncode != 0) == stopped
 
 
 Terminal = Callable[[], pexpect.spawn]
