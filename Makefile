@@ -26,8 +26,9 @@ format: .venv/ready ## format the code
 	@$(BIN)/ruff check --fix --quiet
 	@$(BIN)/ruff format --quiet
 
-bench: .venv/ready ## time `scaffold new` against plain `copier copy`
+bench: .venv/ready ## time `scaffold new` and `update` against plain Copier
 	@$(BIN)/python benchmarks/new.py
+	@$(BIN)/python benchmarks/update.py
 
 serving: .venv/ready ## measure the emitted service beside five others (20 minutes)
 	@bash benchmarks/serving/bench.sh

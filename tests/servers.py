@@ -4,6 +4,7 @@ import base64
 import contextlib
 import importlib.util
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -24,6 +25,13 @@ def free_port() -> int:
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         return int(one.getsockname()[1])
+
+
+def listen_elsewhere(params: Path) -> None:
+    """Give the stack ports that nobody uses, as the default project may be up."""
+    text, ports = params.read_text().split("\nports:")
+    ports = re.sub(r": \d+", lambda _: f": {free_port()}", ports)
+    params.write_text(f"{text}\nports:{ports}")
 
 
 @contextlib.contextmanager

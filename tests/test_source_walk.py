@@ -2,7 +2,6 @@
 
 import csv
 import os
-import re
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -14,7 +13,7 @@ import pytest
 import redis
 
 from conftest import CLI
-from servers import PASSWORD, free_port
+from servers import PASSWORD, listen_elsewhere
 from test_copier import UV
 
 pytestmark = pytest.mark.slow
@@ -116,10 +115,3 @@ def test_the_same_rows_make_the_same_features_and_a_release(
             walk(root, "-m", "pytest", "-k", "replayed or torn or bit_for_bit or gates")
     assert features["postgres"] == features["files"]
     assert features["stream"] == features["files"]
-
-
-def listen_elsewhere(params: Path) -> None:
-    """Give the stack ports that nobody uses, as the default project may be up."""
-    text, ports = params.read_text().split("\nports:")
-    ports = re.sub(r": \d+", lambda _: f": {free_port()}", ports)
-    params.write_text(f"{text}\nports:{ports}")

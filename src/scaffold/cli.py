@@ -3,10 +3,8 @@
 Heavy imports (Copier, Rich, Questionary) wait until a command needs them: `--help` is instant.
 """
 
-import json
 import signal
 import sys
-from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,10 +12,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from scaffold import __version__
+from scaffold.cli_update import update
+from scaffold.edge import errors_as_json, somebody_there
 from scaffold.errors import Infeasible, Problem, Refused
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from questionary import Choice
 
@@ -116,7 +116,7 @@ def new(
     ] = False,
 ) -> None:
     """Ask, plan, show, and then write a project with its first commit."""
-    with _errors_as_json(as_json):
+    with errors_as_json(as_json):
         from scaffold.data import Data
         from scaffold.options import Given, Template
 
@@ -124,7 +124,7 @@ def new(
         if rows and (size := rows.megabytes()) > LARGE_MB:
             typer.echo(f"Reading {size:,.0f} MB: a minute or so for each gigabyte.", err=True)
         silent = defaults or yes or answers is not None
-        may_ask = sys.stdin.isatty() and sys.stdout.isatty() and not as_json
+        may_ask = somebody_there(as_json)
         if not may_ask and not silent:
             way_out = "use --defaults, --yes or --answers FILE"
             raise Problem("no terminal", "nobody is there to answer", way_out)
@@ -142,19 +142,12 @@ def explain(
     ],
 ) -> None:
     """Say, as JSON, from which promise and by which formula a derived line comes."""
-    from scaffold.generate import explain as explained
+    from scaffold.emitted import explain as explained
 
     print(explained(Path.cwd(), what))
 
 
-@contextmanager
-def _errors_as_json(wanted: bool) -> "Iterator[None]":
-    try:
-        yield
-    except Problem as problem:
-        if wanted:
-            print(json.dumps({"error": problem.as_dict(), "exit_code": problem.exit_code}))
-        raise
+app.command()(update)
 
 
 def _create(

@@ -18,6 +18,7 @@ class Template:
 
     source: str
     ref: str | None
+    place: str = "--template"  # Who says so.
 
     @classmethod
     def chosen(cls, source: str | None, ref: str | None) -> "Template":
@@ -31,6 +32,19 @@ class Template:
             way_out = "give a folder or the URL of a Git repository that holds copier.yml"
             raise Problem(f"--template {source}", "does not exist", way_out)
         return cls(source, ref)
+
+    @classmethod
+    def recorded(cls, root: Path, source: str, ref: str | None) -> "Template":
+        """Take the template that a project records, also by a path that was once relative."""
+        place = ".copier-answers.yml: _src_path"
+        if _is_address(source):
+            return cls(source, ref, place)
+        path = Path(source).expanduser()
+        for start in (root.parent, root):  # Where `copier copy` was probably typed, and the rest.
+            if (found := start / path).exists():
+                return cls(str(found.resolve()), ref, place)
+        way_out = "write there where the template is now, and commit"
+        raise Problem(f"{place} {source}", "does not exist", way_out)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from scaffold.errors import Problem
 
+ANSWERS_FILE = ".copier-answers.yml"
 NEUTRAL = ("scaffold", "scaffold@localhost")
 
 
@@ -60,13 +61,13 @@ def first_commit(root: Path) -> tuple[str, bool]:
 
     Returns the commit and whether it needed the neutral identity because the user has none.
     """
-    _git(root, "init", "--quiet", "--initial-branch=main")
+    git(root, "init", "--quiet", "--initial-branch=main")
     identity = identity_environment(root)
-    _git(root, "add", "--all")
+    git(root, "add", "--all")
     message = "Start from the template"
     options = ("--quiet", "--no-verify", "--no-gpg-sign", f"--message={message}")
-    _git(root, "commit", *options, environment=identity)
-    return _git(root, "rev-parse", "HEAD").strip(), bool(identity)
+    git(root, "commit", *options, environment=identity)
+    return git(root, "rev-parse", "HEAD").strip(), bool(identity)
 
 
 def identity_environment(folder: Path) -> dict[str, str]:
@@ -87,21 +88,32 @@ def _knows_identity(folder: Path, role: str) -> bool:
     return subprocess.run(command, cwd=folder, capture_output=True).returncode == 0
 
 
-def _git(root: Path, *arguments: str, environment: dict[str, str] | None = None) -> str:
-    """Run git on this folder only, deaf to an outer repository that may have called us."""
+def git(
+    root: Path,
+    *arguments: str,
+    environment: dict[str, str] | None = None,
+    told: str = "",
+    accepted: tuple[int, ...] = (0,),
+) -> str:
+    """Run git in this folder only, deaf to an outer repository that may have called us.
+
+    Names and contents that are no UTF-8 survive as surrogates.
+    """
     outer = {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX"}
     inherited = {key: value for key, value in os.environ.items() if key not in outer}
     done = subprocess.run(
         ["git", *arguments],
         cwd=root,
         env={**inherited, **(environment or {})},
+        input=told.encode("utf-8", "surrogateescape"),
         capture_output=True,
-        text=True,
     )
-    if done.returncode:
-        reason = (done.stderr.strip() or "failed without a word").splitlines()[-1]
-        raise Problem(f"git {arguments[0]}", reason, "mend the settings of git and try again")
-    return done.stdout
+    if done.returncode not in accepted:
+        said = done.stderr.decode("utf-8", "replace").strip() or "failed without a word"
+        verb = next(word for word in arguments if word[0] != "-" and "=" not in word)
+        way_out = "mend the settings of git and try again"
+        raise Problem(f"git {verb}", said.splitlines()[-1], way_out)
+    return done.stdout.decode("utf-8", "surrogateescape")
 
 
 def _nearest_existing(path: Path) -> Path:

@@ -100,6 +100,74 @@ class Written:
         return json.dumps({**asdict(self), "destination": str(self.destination)}, indent=2)
 
 
+@dataclass(frozen=True)
+class Change:
+    """What an update does to one file."""
+
+    kind: str  # A key of KINDS.
+    path: str
+    was: str = ""  # Its name before, when it is renamed.
+    lines: list[int] = field(default_factory=list)  # Where its conflicts begin.
+    note: str = ""
+
+
+KINDS = {
+    "conflict": "In conflict: both changed the same lines",
+    "asked": "Yours is kept, unless you say otherwise",
+    "merged": "Merged: both changed it",
+    "updated": "Template only",
+    "added": "New",
+    "renamed": "Renamed by the template",
+    "deleted": "Deleted by the template",
+    "yours": "Yours only",
+    "kept_deleted": "Deleted by you, and stays so",
+    "seeded": "Seeded once, and left alone",
+}
+
+
+@dataclass(frozen=True)
+class Check:
+    """What the project's own checks said; `passed` is None when they could not run."""
+
+    command: str
+    passed: bool | None
+    said: str = ""
+
+
+@dataclass(frozen=True)
+class Update:
+    """What `scaffold update` found or did; `state` says how far it went.
+
+    States: current (nothing to do), preview, conflicts (wait in `folder`), applied, aborted.
+    """
+
+    state: str
+    root: Path
+    before: str
+    after: str
+    changes: list[Change] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    migrations: list[str] = field(default_factory=list)
+    news: dict[str, str] = field(default_factory=dict)  # Version crossed: what its owner must know.
+    folder: Path | None = None  # Where conflicts are to be resolved.
+    check: Check | None = None
+
+    def of_kind(self, kind: str) -> list[Change]:
+        return [change for change in self.changes if change.kind == kind]
+
+    @property
+    def exit_code(self) -> int:
+        """2: conflicts, 1: applied, but the project's checks fail, 0: all is well."""
+        if self.of_kind("conflict"):
+            return 2
+        return 1 if self.check and self.check.passed is False else 0
+
+    def as_json(self) -> str:
+        folder = str(self.folder) if self.folder else None
+        paths = {"root": str(self.root), "folder": folder, "exit_code": self.exit_code}
+        return json.dumps({**asdict(self), **paths}, indent=2)
+
+
 def folders(files: list[str]) -> dict[str, list[str]]:
     """Group files by folder: {"src/flights": ["ingest.py", ...]}; "" is the root."""
     grouped: dict[str, list[str]] = {}

@@ -8,9 +8,10 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-from scaffold.report import Draft, Plan, Written, folders
+from scaffold.report import KINDS, Change, Draft, Plan, Update, Written, folders
 
 SHOWN = 40  # columns
+STYLES = {"conflict": "red", "asked": "yellow", "seeded": "dim", "yours": "dim"}
 
 
 def draft_view(draft: Draft) -> RenderableType:
@@ -79,6 +80,52 @@ def written_view(written: Written, folder: str) -> RenderableType:
         Text.from_markup(done),
         Text.from_markup(f"Next: [bold]make -C {escape(folder)} {verbs}[/]"),
     )
+
+
+def update_view(found: Update) -> RenderableType:
+    """Show file by file what an update does or did, and what to type next."""
+    parts: list[RenderableType] = []
+    if found.state not in ("current", "aborted"):
+        parts.append(Text(f"{found.root.name}: {found.before} -> {found.after}", style="bold"))
+    for kind, sentence in KINDS.items():
+        if each := found.of_kind(kind):
+            parts.append(Text(f"{sentence} ({len(each)})", style=STYLES.get(kind, "cyan")))
+            parts.extend(Text(f"  {line}") for change in each for line in _lines(change, found))
+    parts.extend(Text(f"Migration: {name}", style="yellow") for name in found.migrations)
+    parts.extend(Text(f"Note: {note}", style="yellow") for note in found.notes)
+    for version, body in found.news.items():
+        parts.extend((Text(f"What is new in {version}", style="bold"), Text(body)))
+    return Group(*parts, *(Text(line) for line in _next(found)))
+
+
+def _lines(change: Change, found: Update) -> list[str]:
+    note = f": {change.note}" if change.note else ""
+    if change.kind == "renamed":
+        return [f"{change.was} -> {change.path}{note and ', ' + change.note}"]
+    place = f"{found.folder}/{change.path}" if found.folder else change.path
+    return [f"{place}:{line}" for line in change.lines] or [change.path + note]
+
+
+def _next(found: Update) -> list[str]:
+    """Say in which state the project is, and what may be typed."""
+    if found.state == "current":
+        return [f"Nothing to do: {found.root.name} is at {found.after}."]
+    if found.state == "aborted":
+        return [f"Taken back: {found.root.name} is at {found.before}, as it was committed."]
+    if found.state == "preview":
+        return ["Nothing is changed yet."]
+    if found.state == "conflicts":
+        return [
+            f"Nothing of yours was touched. Resolve the conflicts in {found.folder}, then",
+            "scaffold update --finish, or take the update back: scaffold update --abort",
+        ]
+    check = found.check
+    said = ["Look at it: git diff --cached. Commit it, or take it back: scaffold update --abort"]
+    if check and check.passed is None:
+        said.append(f"Then: {check.command}")
+    elif check:
+        said.append(f"{check.command}: {'passed' if check.passed else check.said + ' (failed)'}")
+    return said
 
 
 def _tree(draft: Draft) -> Tree:
