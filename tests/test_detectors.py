@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
+from conftest import make
+
 DETECTORS = yaml.safe_load(Path(__file__).with_suffix("").with_name("detectors.yaml").read_text())
 
 
@@ -44,6 +46,7 @@ def without(root: Path, *faults: str) -> None:
 @pytest.mark.slow
 def test_what_no_detector_watches_gets_through(project: Path, tmp_path: Path) -> None:
     """All at once: what is still caught is caught by something else than it says."""
+    make(project, "package", minutes=10)
     root = tmp_path / "project"
     left = shutil.ignore_patterns(".git", ".dvc", ".venv", ".rehearsal", "run", "releases")
     shutil.copytree(project, root, ignore=left)
