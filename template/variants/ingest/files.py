@@ -95,7 +95,8 @@ def _typed(text: pl.LazyFrame, name: str, decimal_comma: bool) -> pl.LazyFrame:
             what = "a line has more fields than the first one" if "more fields" in what else what
             raise ValueError(f"{name}: {what}") from None
         made = {kind: {c: value for c, value in made[kind].items() if told[f"{kind} {c}"] in fits} for kind in made}
-    return text.with_columns(**(made["boolean"] | made["number"] | made["integer"]))
+    found = made["boolean"] | made["number"] | made["integer"]
+    return text.with_columns(value.alias(column) for column, value in found.items())
 
 
 def _wrong(column: str, value: pl.Expr) -> pl.Expr:

@@ -30,7 +30,7 @@ def as_of(frame: pl.DataFrame, contract: config.Contract) -> pl.DataFrame:
         back = place[:, None] - np.arange(past.last)  # the newest first
         values = np.append(events["value"].to_numpy(), np.nan)
         found[name] = mean(np.where(back >= first[:, None], values[back], np.nan))
-    return frame.with_columns(**{name: pl.Series(values) for name, values in found.items()})
+    return frame.with_columns(pl.Series(name, values) for name, values in found.items())
 
 
 def build(frame: pl.DataFrame, contract: config.Contract, path: Path) -> None:
