@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,7 +15,7 @@ import polars as pl
 import pytest
 import yaml
 
-from conftest import CLI, Scaffold, git
+from conftest import CLI, FILES_ANSWERS, Scaffold, git
 from scaffold.cli import main
 from scaffold.data import Data
 from scaffold.errors import Problem
@@ -271,6 +272,32 @@ def test_a_column_without_a_file_is_refused(option: str, scaffold: Scaffold) -> 
     assert done.stderr == (
         f"scaffold: {option}: names a column of no file; name the file as well: --from-data FILE\n"
     )
+
+
+# What the emitted repo installs and this project does not.
+FOREIGN = ["bentoml", "dataframely", "dvc", "evidently", "lightgbm", "matplotlib", "pandas"]
+FOREIGN += ["psutil", "pyarrow", "scipy", "sklearn", "supervisor"]
+ALONE = f"""
+import runpy, sys
+sys.modules.update(dict.fromkeys({FOREIGN}))
+runpy.run_module("late_flights.production", run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize("verb", ["contract", "plan"])
+def test_inference_and_planner_need_nothing_that_only_the_emitted_repo_installs(
+    verb: str, render: Callable[..., Path], tmp_path: Path
+) -> None:
+    root = tmp_path / "project"
+    answers = {**FILES_ANSWERS, "time_column": "", "id_column": ""}
+    shutil.copytree(render(**answers), root)
+    (root / "data/incoming").mkdir(parents=True)
+    written(root / "data/incoming/in.csv", table(["a", "b", "c"], "late"))
+    command = [sys.executable, "-c", ALONE, verb, "--json"]
+    shell = {**os.environ, "PYTHONPATH": "src"}
+    done = subprocess.run(command, cwd=root, env=shell, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    json.loads(done.stdout)
 
 
 def test_a_file_on_another_file_system_is_copied(
