@@ -157,9 +157,15 @@ def test_infeasible_promises_offer_no_write(terminal: Terminal, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("moment", ["Name of the project", "What is one correct", "What now?"])
-def test_ctrl_c_leaves_nothing_behind(moment: str, terminal: Terminal, tmp_path: Path) -> None:
-    clones = Path(os.environ.get("TMPDIR", "/tmp"))
-    before = {path.name for path in clones.glob("copier*")}
+def test_ctrl_c_leaves_nothing_behind(
+    moment: str,
+    terminal: Terminal,
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clones = tmp_path_factory.mktemp("clones")
+    monkeypatch.setenv("TMPDIR", str(clones))
     child = terminal()
     for question in [*questions("sample"), "What now?"]:
         child.expect_exact(question)
@@ -170,7 +176,7 @@ def test_ctrl_c_leaves_nothing_behind(moment: str, terminal: Terminal, tmp_path:
     child.expect_exact("Stopped: nothing was written.")
     assert ended(child) == 130
     assert left_behind(tmp_path) == []
-    assert {path.name for path in clones.glob("copier*")} <= before
+    assert not list(clones.glob("copier*"))
 
 
 def test_a_closed_terminal_leaves_nothing_behind(terminal: Terminal, tmp_path: Path) -> None:
