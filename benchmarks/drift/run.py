@@ -20,6 +20,7 @@ import polars as pl
 import yaml
 
 HERE = Path(__file__).resolve().parent
+FILE = 50_000  # rows of the log in a file, as the service writes them: 16 MiB of JSON
 OURS = "import sys; from {package}.production import watch; watch.watch()"
 EVIDENTLY = """
 import pandas as pd
@@ -59,8 +60,8 @@ def prepare(project: Path, folder: Path, rows: int) -> None:
     start = pl.Series([params["split"]["evaluate_until"]]).str.to_datetime(time_unit="us")[0]
     (folder / "run/blue").mkdir(parents=True)
     windows = []
-    for part in range(0, rows, 1_000_000):
-        size = min(1_000_000, rows - part)
+    for part in range(0, rows, FILE):
+        size = min(FILE, rows - part)
         frame = valid.sample(size, with_replacement=True, seed=part)
         at = pl.int_range(part, part + size, eager=True) / rows
         when = pl.Series([start]).new_from_index(0, size) + at * timedelta(days=days)
