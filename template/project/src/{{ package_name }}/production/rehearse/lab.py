@@ -85,7 +85,7 @@ def link_source(root: Path) -> None:
 
 
 @contextlib.contextmanager
-def scratch(kept: Path) -> Iterator[Path]:
+def scratch(kept: Path = releases.FOLDER) -> Iterator[Path]:
     """Yield a temporary copy of the repo with these releases, to break; its data ends where the live period begins."""
     before = pl.col(config.contract().clock) < config.params().split.evaluate_until
     with tempfile.TemporaryDirectory(prefix="rehearse-") as folder:

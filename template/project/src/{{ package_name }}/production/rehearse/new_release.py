@@ -129,7 +129,7 @@ def _promote_good() -> Alarm | None:
 
 
 def _package(text: str, name: str = "features.py") -> str:
-    with scratch(releases.FOLDER) as root:
+    with scratch() as root:
         with (root / f"src/{PACKAGE}/{name}").open("a", encoding="utf-8") as file:
             file.write("\n\n" + text)
         if refused := refusal(root, "package"):
