@@ -3,8 +3,6 @@ SHELL := /bin/bash
 PYTHON ?=
 BIN := .venv/bin
 PYTEST_OPTIONS ?=
-# A file is one worker's: its fixtures are made once. Of slow tests, see tests/conftest.py.
-FAST := -n 2 --dist loadfile
 
 .PHONY: help demo test fast lint format bench serving clean
 
@@ -16,11 +14,10 @@ demo: .venv/ready ## generate ./demo from this checkout, and rehearse it
 
 test: .venv/ready ## run every test: the generator, the emitted repo, a rehearsal
 	@bash tools/servers.sh
-	@$(BIN)/python -m pytest -m "not slow" $(FAST) $(PYTEST_OPTIONS)
-	@$(BIN)/python -m pytest -m slow -n 2 --dist loadgroup --durations 20 $(PYTEST_OPTIONS)
+	@bash tools/test.sh $(PYTEST_OPTIONS)
 
 fast: .venv/ready ## run the generator's tests only (under 5 minutes)
-	@$(BIN)/python -m pytest -m "not slow" $(FAST) $(PYTEST_OPTIONS)
+	@$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile $(PYTEST_OPTIONS)
 
 lint: .venv/ready ## check format, style, types and the workflow
 	@$(BIN)/pre-commit run --all-files

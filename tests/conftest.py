@@ -57,15 +57,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--forbid-skips", action="store_true", help="A skipped test fails the run.")
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist's own reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Of two workers, one has the ports of the stack, and one runs the public data sets."""
-    for item in items:
-        if item.get_closest_marker("slow"):
-            alone = item.path.name == "test_public_data.py"
-            item.add_marker(pytest.mark.xdist_group("public data" if alone else "stack"))
-
-
 def pytest_sessionfinish(session: pytest.Session) -> None:
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     skipped = reporter.stats.get("skipped", []) if reporter else []

@@ -2,7 +2,6 @@
 
 import importlib.util
 import json
-import os
 import subprocess
 import tarfile
 from collections.abc import Iterator
@@ -51,7 +50,6 @@ def public(name: str, to: Path) -> Path:
 @pytest.fixture(scope="module")
 def environment(project: Path) -> Iterator[Path]:
     """One environment for all sets: `make setup` moves it to each, and in the end back."""
-    os.nice(10)  # Beside the others, whose rehearsals are promised some seconds.
     yield project / ".venv"
     (project / ".venv/ready").unlink()
     make(project, "setup")
