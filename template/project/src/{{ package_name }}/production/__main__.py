@@ -8,7 +8,7 @@ import sys
 from .config import Problem
 
 ALONE = ["contract", "ingest", "validate", "evaluate", "package", "plan", "monitor", "retrain", "card"]
-ALONE += ["budget", "capacity", "watch", "certify", "score", "replay", "gc", "staleness", "search"]
+ALONE += ["budget", "capacity", "watch", "certify", "score", "replay", "gc", "staleness"]
 # The module of each verb: it is imported when called, so that `plan` runs where little is installed.
 VERBS = {verb: verb for verb in ALONE} | {
     **dict.fromkeys(("featurize", "train"), "stages"),
@@ -19,7 +19,7 @@ VERBS = {verb: verb for verb in ALONE} | {
 }
 WORDS = {"why": ["what"], "score": ["rows", "scored"], "again": ["rows"], "replay": ["id"]}
 FLAGS = {"contract": ["--json"], "plan": ["--check", "--json"], "why": ["--json"], "card": ["--check"]}
-FLAGS |= {"watch": ["--report"], "search": ["--one"]}
+FLAGS |= {"watch": ["--report"]}
 
 
 def main() -> int:
