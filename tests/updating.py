@@ -1,0 +1,113 @@
+"""A project of an older version of its template: what the tests of `scaffold update` share."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from conftest import Scaffold, commit_all, contents, git
+from scaffold.cli import main
+
+OURS = "src/late_flights/production/__init__.py"
+TEN = "".join(f"line {number}\n" for number in range(1, 11))
+
+
+@pytest.fixture
+def origin(toy: Path, tmp_path: Path) -> Path:
+    """A template of version 1.0.0 with some more files to merge."""
+    root = tmp_path / "origin"
+    shutil.copytree(toy, root)
+    project = root / "template/project"
+    (project / "ten.txt").write_text(TEN)
+    (project / "gone.txt").write_text(TEN.replace("line", "gone"))
+    (project / "moved.txt").write_text(TEN.replace("line", "moved"))
+    (project / "picture.bin").write_bytes(b"\0old")
+    commit_all(root)
+    git(root, "tag", "--force", "v1.0.0")
+    return root
+
+
+@pytest.fixture
+def demo(origin: Path, scaffold: Scaffold, tmp_path: Path) -> Path:
+    """A project of version 1.0.0."""
+    done = scaffold("new", "demo", "--yes", "--template", str(origin))
+    assert done.returncode == 0, done.stderr
+    return tmp_path / "demo"
+
+
+def release(origin: Path, changes: dict[str, str | bytes | None], tag: str = "v1.1.0") -> None:
+    """Make a new version of the template; None deletes a file."""
+    for path, text in changes.items():
+        file = origin / "template/project" / path.replace("late_flights", "{{ package_name }}")
+        if text is None:
+            file.unlink()
+        else:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(text if isinstance(text, bytes) else text.encode())
+    commit_all(origin)
+    git(origin, "tag", tag)
+
+
+def edit(demo: Path, changes: dict[str, str | bytes | None]) -> None:
+    """Change a project and commit."""
+    for path, text in changes.items():
+        if text is None:
+            (demo / path).unlink()
+        else:
+            (demo / path).parent.mkdir(parents=True, exist_ok=True)
+            (demo / path).write_bytes(text if isinstance(text, bytes) else text.encode())
+    commit_all(demo)
+
+
+def kinds(said: str) -> dict[str, str]:
+    """What a JSON answer says of each file."""
+    return {change["path"]: change["kind"] for change in json.loads(said)["changes"]}
+
+
+def at_rest(demo: Path) -> tuple[str, str, dict[str, bytes]]:
+    """All that an update must not change before it is applied."""
+    return git(demo, "rev-parse", "HEAD"), git(demo, "status", "--porcelain"), contents(demo)
+
+
+Typed = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def typed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Typed:
+    """Type a command in this process (there are many): its exit code, answer and complaint."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.argv", ["scaffold", *arguments])
+        with pytest.raises(SystemExit) as left:
+            main()
+        said = capsys.readouterr()
+        return int(left.value.code or 0), said.out, said.err
+
+    return run
+
+
+def refused(typed: Typed, demo: Path, *options: str, code: int = 2) -> str:
+    """Demand one line, an exit code, and a project in which nothing moved."""
+    before = at_rest(demo)
+    left, _, said = typed("update", str(demo), "--yes", *options)
+    assert (left, len(said.splitlines())) == (code, 1), said
+    assert said.startswith("scaffold: ")
+    assert at_rest(demo) == before
+    assert not list(demo.glob(".git/scaffold-update/*"))
+    return said
+
+
+@pytest.fixture
+def conflict(origin: Path, demo: Path) -> Path:
+    """A project whose second and ninth line both sides have changed."""
+    mine = TEN.replace("line 2\n", "mine 2\n").replace("line 9\n", "mine 9\n")
+    edit(demo, {"ten.txt": mine})
+    theirs = TEN.replace("line 2\n", "theirs 2\n").replace("line 9\n", "theirs 9\n")
+    release(origin, {"ten.txt": theirs, "new.txt": "new\n"})
+    return demo
