@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from conftest import commit_all, git
+from scaffold.repository import Repository
 from updating import TEN, Typed, at_rest, edit, kinds, refused, release
 
 
@@ -37,6 +38,13 @@ def test_a_locked_index_is_refused(origin: Path, demo: Path, typed: Typed) -> No
     release(origin, {"new.txt": "new\n"})
     (demo / ".git/index.lock").touch()
     assert "another git is at work, or was killed" in refused(typed, demo)
+
+
+def test_two_updates_at_once_do_not_meet(origin: Path, demo: Path, typed: Typed) -> None:
+    release(origin, {"new.txt": "new\n"})
+    with Repository.around(demo).locked():
+        assert "another update of it is at work; let it end" in refused(typed, demo)
+    assert typed("update", "demo", "--yes")[0] == 0
 
 
 def test_a_detached_head_is_as_good_as_a_branch(origin: Path, demo: Path, typed: Typed) -> None:

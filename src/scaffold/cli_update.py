@@ -53,17 +53,19 @@ def update(
         if alone and (len(alone) > 1 or dry_run or ref or data):
             raise Problem(alone[0], "goes with no other option", "leave the others out")
         repository = Repository.around(project)
-        if abort:
-            done = pending.abort(repository)
-        elif finish:
-            done = _checked(pending.finish(repository))
-        else:
-            may_ask = somebody_there(as_json)
-            if not (may_ask or dry_run or yes):
-                way_out = "use --dry-run to look, or --yes to apply"
-                raise Problem("no terminal", "nobody is there to answer", way_out)
-            ask = may_ask and not (dry_run or yes)
-            done = _updated(repository, data or [], ref, ask, dry_run)
+        may_ask = somebody_there(as_json)
+        if not (may_ask or dry_run or yes or alone):
+            way_out = "use --dry-run to look, or --yes to apply"
+            raise Problem("no terminal", "nobody is there to answer", way_out)
+        with repository.locked():
+            if abort:
+                done = pending.abort(repository)
+            elif finish:
+                done = pending.finish(repository)
+            else:
+                ask = may_ask and not (dry_run or yes)
+                done = _updated(repository, data or [], ref, ask, dry_run)
+        done = _checked(done)
         print(done.as_json()) if as_json else _show(done)
     raise typer.Exit(done.exit_code)
 
@@ -81,7 +83,7 @@ def _updated(
     if ask and prepared.merge:
         _show(prepared.update)
         _consent(prepared)
-    return prepared.update if dry_run else _checked(prepared.apply())
+    return prepared.update if dry_run else prepared.apply()
 
 
 def _consent(prepared: "Prepared") -> None:

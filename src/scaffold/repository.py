@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from scaffold.errors import Problem
 from scaffold.project import ANSWERS_FILE, NEUTRAL, git, require_git
 
@@ -71,6 +73,15 @@ class Repository:
     def workspace(self) -> Path:
         """Our folder among git's own: whatever is left here, no file of yours is."""
         return self.private / "scaffold-update"
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep every other update of this work tree out; a killed one holds nothing."""
+        try:
+            with FileLock(self.private / "scaffold-update.lock", timeout=0):
+                yield
+        except Timeout as busy:
+            raise Problem(str(self.top), "another update of it is at work", "let it end") from busy
 
     def head(self) -> str:
         return git(self.top, "rev-parse", "HEAD").strip()
