@@ -1,8 +1,12 @@
-"""What the emitted workflows run is there, and the script of one of them does what it says."""
+"""The emitted workflows, run by act on this machine: what each does, also when a step fails.
+
+The verbs are stood in for (other tests run them); scripts, conditions and git are real.
+"""
 
 import os
 import re
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,53 +16,116 @@ import yaml
 from conftest import commit_all, git
 
 Render = Callable[..., Path]
-GH = '#!/bin/sh\necho "$@" >> {log}\n'
+ACT = Path(sys.executable).with_name("act")
+STUB = "runs: {using: composite, steps: [{run: 'echo %s >> $LOG', shell: bash}]}\n"
+MAKE = """\
+#!/bin/sh
+echo "make $*" >> $LOG
+test "$*" != "$BROKEN" || exit 1
+case $1 in retrain) sed -i s/2013-04-01/2013-05-01/ params.yaml; echo >> dvc.lock;; esac
+"""
+GH = '#!/bin/sh\necho "gh $*" >> $LOG\n'
 
 
-def steps(project: Path) -> list[tuple[str, str]]:
-    """Each command of each workflow, with the workflow's name."""
-    found = []
-    for path in sorted((project / ".github/workflows").glob("*.yml")):
-        for job in yaml.safe_load(path.read_text())["jobs"].values():
-            found += [(path.stem, step["run"]) for step in job["steps"] if "run" in step]
-    return found
+class Runner:
+    """A project with an origin, on a machine where only act, git and stand-ins are."""
+
+    def __init__(self, project: Path, folder: Path) -> None:
+        self.root, self.origin, self.log = folder / "project", folder / "origin.git", folder / "log"
+        subprocess.run(["cp", "-r", project, self.root], check=True)
+        git(folder, "init", "--quiet", "--bare", "--initial-branch=main", str(self.origin))
+        git(self.root, "init", "--quiet", "--initial-branch=main")
+        commit_all(self.root)
+        git(self.root, "remote", "add", "origin", str(self.origin))
+        git(self.root, "push", "--quiet", "origin", "main")
+        (folder / "bin").mkdir()
+        for name, text in (("make", MAKE), ("gh", GH)):
+            (folder / "bin" / name).write_text(text)
+            (folder / "bin" / name).chmod(0o755)
+        self._folder, self._actions = folder, []
+        for action, name in sorted(set(self._used())):
+            (folder / name).mkdir()
+            (folder / name / "action.yml").write_text(STUB % name)
+            self._actions.append(f"--local-repository={action}={folder / name}")
+
+    def _used(self) -> list[tuple[str, str]]:
+        found = []
+        for path in (self.root / ".github/workflows").glob("*.yml"):
+            found += re.findall(r"uses: (\S+/(\S+)@\S+)", path.read_text())
+        return [(action, name) for action, name in found if name != "checkout"]
+
+    def run(
+        self, workflow: str, event: str, *options: str, broken: str = ""
+    ) -> tuple[bool, list[str]]:
+        """Run a workflow; return whether it passed, and what was done in it."""
+        self.log.write_text("")
+        shell = {"LOG": str(self.log), "BROKEN": broken, "HOME": str(self._folder)}
+        shell["PATH"] = f"{self._folder / 'bin'}:{os.environ['PATH']}"
+        words = [event, "-W", f".github/workflows/{workflow}.yml", "--pull=false"]
+        words += [
+            "--action-offline-mode",
+            "-s",
+            "GITHUB_TOKEN=none",
+            "-P",
+            "ubuntu-latest=-self-hosted",
+            *self._actions,
+        ]
+        words += [f"--env={name}={shell[name]}" for name in ("LOG", "BROKEN")]
+        command = [str(ACT), *words, *options]
+        done = subprocess.run(
+            command, cwd=self.root, env={**os.environ, **shell}, capture_output=True, text=True
+        )
+        print(done.stdout, done.stderr)
+        return done.returncode == 0, self.log.read_text().splitlines()
+
+
+@pytest.fixture
+def runner(render: Render, tmp_path: Path) -> Runner:
+    return Runner(render(), tmp_path)
 
 
 def test_every_step_is_a_verb_or_a_script_that_is_there(render: Render) -> None:
     verbs = set(re.findall(r"(?m)^([a-z-]+):", (render() / "Makefile").read_text()))
-    commands = steps(render())
-    assert {name for name, _ in commands} == {"ci", "retrain"}
-    for _, command in commands:
-        kind, what = re.fullmatch(r"(make|bash) (\S+)", command).groups()  # type: ignore[union-attr]
-        assert what in verbs if kind == "make" else (render() / what).is_file()
+    for path in (render() / ".github/workflows").glob("*.yml"):
+        for job in yaml.safe_load(path.read_text())["jobs"].values():
+            for command in [step["run"] for step in job["steps"] if "run" in step]:
+                kind, what = re.fullmatch(r"(make|bash) (\S+)", command).groups()
+                assert what in verbs if kind == "make" else (render() / what).is_file()
 
 
-def test_a_retraining_is_proposed_on_a_branch_with_its_tag(
-    render: Render, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("event", ["push", "pull_request"])
+def test_ci_runs_the_verbs_and_keeps_the_reports_also_when_one_fails(
+    event: str, runner: Runner
 ) -> None:
-    origin, root, log = tmp_path / "origin.git", tmp_path / "project", tmp_path / "gh.log"
-    subprocess.run(["cp", "-r", render(), root], check=True)
-    git(tmp_path, "init", "--quiet", "--bare", "--initial-branch=main", str(origin))
-    git(root, "init", "--quiet", "--initial-branch=main")
-    commit_all(root)
-    git(root, "remote", "add", "origin", str(origin))
-    git(root, "push", "--quiet", "origin", "main")
-    # What `make retrain` leaves: a moved split, a lock, a page, and a tag that no branch leads to.
-    split = (root / "params.yaml").read_text().replace("2013-04-01", "2013-05-01")
-    (root / "params.yaml").write_text(split)
-    (root / "dvc.lock").write_text("schema: '2.0'\n")
-    made = git(root, "commit-tree", "HEAD^{tree}", "-p", "HEAD", "-m", "Release 0123").strip()
-    git(root, "tag", "--annotate", "--message", "0123", "late_flights@v1.2.0", made)
-    (tmp_path / "bin").mkdir()
-    (tmp_path / "bin/gh").write_text(GH.format(log=log))
-    (tmp_path / "bin/gh").chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    verbs = [f"make {verb}" for verb in ("setup", "check", "test", "rehearse")]
+    passed, done = runner.run("ci", event)
+    assert (passed, done) == (True, ["setup-python", *verbs, "upload-artifact"])
+    passed, done = runner.run("ci", event, broken="test")
+    assert (passed, done) == (False, ["setup-python", *verbs[:3], "upload-artifact"])
+
+
+PRODUCTION = ("--var=PRODUCTION_RUNNER=production", "-P", "production=-self-hosted")
+
+
+@pytest.mark.parametrize("event", ["schedule", "workflow_dispatch"])
+def test_a_retraining_is_proposed_on_a_branch_with_its_tag(event: str, runner: Runner) -> None:
+    passed, done = runner.run("retrain", event)
+    assert (passed, done) == (True, [])  # No runner has been named.
+    # What `make retrain` leaves beside its files: a tag that no branch leads to.
+    made = git(runner.root, "commit-tree", "HEAD^{tree}", "-p", "HEAD", "-m", "0123").strip()
+    git(runner.root, "tag", "--annotate", "--message", "0123", "late_flights@v1.2.0", made)
     for _ in range(2):  # A second run on the same day is no other branch.
-        subprocess.run(["bash", "deploy/local/propose.sh"], cwd=root, check=True)
-        (root / "docs").mkdir(exist_ok=True)
-        (root / "docs/again.md").write_text("again\n")
-    (branch,) = re.findall(r"refs/heads/(retrain-\S+)", git(origin, "show-ref"))
-    assert "2013-05-01" in git(origin, "show", f"{branch}:params.yaml")
-    assert "late_flights@v1.2.0" in git(origin, "tag")
-    assert f"pr create --head {branch}" in log.read_text()
-    assert "--body-file reports/candidate.md" in log.read_text()
+        passed, done = runner.run("retrain", event, *PRODUCTION)
+        assert passed, done
+        assert done[:3] == ["make watch", "make retrain", "make push"]
+        (branch,) = re.findall(r"refs/heads/(retrain-\S+)", git(runner.origin, "show-ref"))
+        assert f"gh pr create --head {branch}" in done[-1]
+        assert "--body-file reports/candidate.md" in done[-1]
+    assert "2013-05-01" in git(runner.origin, "show", f"{branch}:params.yaml")
+    assert "late_flights@v1.2.0" in git(runner.origin, "tag")
+
+
+def test_what_a_gate_refuses_is_not_proposed(runner: Runner) -> None:
+    passed, done = runner.run("retrain", "schedule", *PRODUCTION, broken="retrain")
+    assert (passed, done) == (False, ["make watch", "make retrain"])
+    assert "retrain-" not in git(runner.origin, "show-ref")
