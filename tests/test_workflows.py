@@ -20,9 +20,12 @@ ACT = Path(sys.executable).with_name("act")
 STUB = "runs: {using: composite, steps: [{run: 'echo %s >> $LOG', shell: bash}]}\n"
 MAKE = """\
 #!/bin/sh
-echo "make $*" >> $LOG
+echo "make $*${RELEASE:+ of $RELEASE}" >> $LOG
 test "$*" != "$BROKEN" || exit 1
-case $1 in retrain) sed -i s/2013-04-01/2013-05-01/ params.yaml; echo >> dvc.lock;; esac
+case $1 in
+  retrain) sed -i s/2013-04-01/2013-05-01/ params.yaml; echo >> dvc.lock;;
+  up) mkdir -p releases; echo too many errors > releases/ledger.jsonl;;
+esac
 """
 GH = '#!/bin/sh\necho "gh $*" >> $LOG\n'
 
@@ -89,8 +92,12 @@ def test_every_step_is_a_verb_or_a_script_that_is_there(render: Render) -> None:
     for path in (render() / ".github/workflows").glob("*.yml"):
         for job in yaml.safe_load(path.read_text())["jobs"].values():
             for command in [step["run"] for step in job["steps"] if "run" in step]:
-                kind, what = re.fullmatch(r"(make|bash) (\S+)", command).groups()
-                assert what in verbs if kind == "make" else (render() / what).is_file()
+                program, *words = command.split()
+                assert program in ("make", "bash", "gh"), command
+                if program == "make":
+                    assert {*words} <= verbs | {'"$VERB"'}, command
+                if program == "bash":
+                    assert (render() / words[0]).is_file(), command
 
 
 @pytest.mark.parametrize("event", ["push", "pull_request"])
@@ -129,3 +136,21 @@ def test_what_a_gate_refuses_is_not_proposed(runner: Runner) -> None:
     passed, done = runner.run("retrain", "schedule", *PRODUCTION, broken="retrain")
     assert (passed, done) == (False, ["make watch", "make retrain"])
     assert "retrain-" not in git(runner.origin, "show-ref")
+
+
+@pytest.mark.parametrize("verb", ["promote", "rollback"])
+def test_a_release_is_let_in_or_taken_back_and_git_knows(verb: str, runner: Runner) -> None:
+    assert runner.run("release", "workflow_dispatch") == (True, [])  # No runner has been named.
+    git(runner.root, "tag", "--annotate", "--message", "0123", "late_flights#production#2")
+    asked = (f"--input=verb={verb}", "--input=release=0123")
+    passed, done = runner.run("release", "workflow_dispatch", *PRODUCTION, *asked)
+    assert (passed, done) == (True, [f"make {verb} of 0123", "gh auth setup-git"])
+    assert "late_flights#production#2" in git(runner.origin, "tag")
+
+
+def test_a_bad_release_is_taken_back_and_told(runner: Runner) -> None:
+    asked = (*PRODUCTION, "--input=verb=promote")
+    passed, done = runner.run("release", "workflow_dispatch", *asked, broken="promote")
+    assert not passed
+    assert done[:2] == ["make promote", "make up status"]
+    assert done[2] == "gh issue create --title A release did not get in --body too many errors"
