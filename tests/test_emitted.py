@@ -3,13 +3,14 @@
 Minutes, not seconds: it installs its own environment, trains, and rehearses on real data.
 """
 
+import json
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from conftest import CLI, git, make
+from conftest import CLI, commit_all, git, make
 
 pytestmark = pytest.mark.slow
 
@@ -87,3 +88,25 @@ def test_files_of_your_own_come_as_far_as_a_release(
     shutil.move(tmp_path / "flat.csv", root / "data/incoming")
     assert "on 112259 rows" in make(root, "contract", minutes=15)
     assert "-> releases/" in make(root, "package")
+    settings_are_searched_as_experiments(root)
+
+
+def settings_are_searched_as_experiments(root: Path) -> None:
+    """Nothing changes until one is applied; then its model and its score are there, untrained."""
+    params = root / "params.yaml"
+    text = params.read_text().replace("[15, 31, 63]", "[15, 31]")
+    params.write_text(text.replace("[0.025, 0.05, 0.1]", "[0.05]"))
+    commit_all(root)
+    said = make(root, "search", minutes=5)
+    assert git(root, "status", "--porcelain") == ""
+    (small,) = [line for line in said.splitlines() if "with num_leaves 15, learning_rate" in line]
+    (now,) = [line for line in said.splitlines() if line.endswith("(as it is)")]
+    assert "with num_leaves 31, learning_rate 0.05" in now
+    name, score = small.split(": ")[1], small.split("validation AUC ")[1].split()[0]
+    dvc = root / ".venv/bin/dvc"
+    subprocess.run([dvc, "exp", "apply", name], cwd=root, check=True, capture_output=True)
+    assert "num_leaves: 15" in params.read_text()
+    assert json.loads((root / "reports/train.json").read_text())["validation_auc"] == pytest.approx(
+        float(score), abs=1e-4
+    )
+    assert "didn't change, skipping" in make(root, "train")

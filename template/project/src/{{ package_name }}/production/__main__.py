@@ -8,7 +8,7 @@ import sys
 from .config import Problem
 
 ALONE = ["contract", "ingest", "validate", "evaluate", "package", "plan", "monitor", "retrain", "card"]
-ALONE += ["budget", "capacity", "watch", "certify", "score", "replay", "gc", "staleness"]
+ALONE += ["budget", "capacity", "watch", "certify", "score", "replay", "gc", "staleness", "search"]
 # The module of each verb: it is imported when called, so that `plan` runs where little is installed.
 VERBS = {verb: verb for verb in ALONE} | {
     **dict.fromkeys(("featurize", "train"), "stages"),

@@ -192,6 +192,7 @@ class Params(Strict):
     seed: int
     split: Split
     train: dict[str, float | int | str]
+    search: dict[str, list[int | float]] = {}
     gates: Gates
     ports: Ports
 
