@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
 from conftest import CLI, commit_all, git, make
 
@@ -110,3 +111,10 @@ def settings_are_searched_as_experiments(root: Path) -> None:
         float(score), abs=1e-4
     )
     assert "didn't change, skipping" in make(root, "train")
+    # DVC has written the file its own way; `make retrain` still finds its way in it.
+    moved = (
+        "from own.production import config as c; c.set_params(train_until='2013-03-01 00:00:00')"
+    )
+    subprocess.run([root / ".venv/bin/python", "-c", moved], cwd=root, check=True)
+    split = yaml.safe_load(params.read_text())["split"]
+    assert split["train_until"] == "2013-03-01 00:00:00"

@@ -252,7 +252,9 @@ def set_params(name: str = "params.yaml", /, **values: object) -> None:
     text = (path := Path(name)).read_text(encoding="utf-8")
     for key, value in values.items():
         shown = f'"{value}"' if isinstance(value, str) else str(value).removesuffix(".0")
-        text = re.sub(rf'(?m)^( *){key}: ("[^"]*"|[^ #\n]+)', rf"\g<1>{key}: {shown}", text, count=1)
+        # In either quotes, or none: `dvc exp apply` writes the file its own way.
+        old = rf"""(?m)^( *){key}: ("[^"]*"|'[^']*'|[^#\n]*[^#\s])"""
+        text = re.sub(old, rf"\g<1>{key}: {shown}", text, count=1)
     path.write_text(text, encoding="utf-8")
 
 
