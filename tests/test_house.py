@@ -16,8 +16,8 @@ from conftest import ROOT, tracked_files
 
 SOURCE = ROOT / "src/scaffold"
 LAYERS = ["errors", "data", "report", "show", "project", "repository", "merge", "files", "pending"]
-LAYERS += ["options", "emitted", "engine", "generate", "update"]
-EDGE = ["edge", "cli_update", "cli"]  # They print, ask and exit.
+LAYERS += ["options", "emitted", "engine", "generate", "update", "compare", "fleet"]
+EDGE = ["edge", "cli_look", "cli_update", "cli"]  # They print, ask and exit.
 LAYERS += [*EDGE, "__main__"]
 
 
@@ -127,7 +127,7 @@ def test_make_help_lists_every_verb_and_the_readme_names_it() -> None:
 
 def test_the_readme_shows_every_option_and_every_question() -> None:
     readme = (ROOT / "README.md").read_text()
-    for command in ("new", "update"):
+    for command in ("new", "update", "diff", "status"):
         usage = subprocess.run(
             [sys.executable, "-m", "scaffold", command, "--help"],
             capture_output=True,

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from conftest import commit_all, git
+from scaffold import pending
 from scaffold.repository import Repository
 from updating import TEN, Typed, at_rest, edit, kinds, refused, release
 
@@ -42,7 +43,7 @@ def test_a_locked_index_is_refused(origin: Path, demo: Path, typed: Typed) -> No
 
 def test_two_updates_at_once_do_not_meet(origin: Path, demo: Path, typed: Typed) -> None:
     release(origin, {"new.txt": "new\n"})
-    with Repository.around(demo).locked():
+    with pending.locked(Repository.around(demo)):
         assert "another update of it is at work; let it end" in refused(typed, demo)
     assert typed("update", "demo", "--yes")[0] == 0
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from scaffold import __version__
+from scaffold.cli_look import diff, status
 from scaffold.cli_update import update
 from scaffold.edge import errors_as_json, somebody_there
 from scaffold.errors import Infeasible, Problem, Refused
@@ -147,7 +148,8 @@ def explain(
     print(explained(Path.cwd(), what))
 
 
-app.command()(update)
+for command in (update, diff, status):
+    app.command()(command)
 
 
 def _create(

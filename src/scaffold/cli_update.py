@@ -57,7 +57,7 @@ def update(
         if not (may_ask or dry_run or yes or alone):
             way_out = "use --dry-run to look, or --yes to apply"
             raise Problem("no terminal", "nobody is there to answer", way_out)
-        with repository.locked():
+        with pending.locked(repository):
             if abort:
                 done = pending.abort(repository)
             elif finish:

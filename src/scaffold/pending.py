@@ -7,9 +7,12 @@ us, the next command knows both ends: the commit that was there and the tree tha
 import json
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from scaffold import files
 from scaffold.errors import Problem
@@ -33,6 +36,17 @@ class Pending:
     after: str
     folder: str = ""  # Where conflicts are resolved.
     conflicts: list[str] = field(default_factory=list)
+
+
+@contextmanager
+def locked(repository: Repository) -> Iterator[None]:
+    """Keep every other update of this work tree out; a killed one holds nothing."""
+    try:
+        with FileLock(repository.private / "scaffold-update.lock", timeout=0):
+            yield
+    except Timeout as busy:
+        what = "another update of it is at work"
+        raise Problem(str(repository.top), what, "let it end") from busy
 
 
 def found(repository: Repository) -> Pending | None:

@@ -168,6 +168,52 @@ class Update:
         return json.dumps({**asdict(self), **paths}, indent=2)
 
 
+EDITS = {
+    "edited": "Ours, edited by you: each update merges it",
+    "deleted": "Ours, deleted by you: it stays so",
+    "seeded": "Yours from the start",
+    "added": "Yours alone",
+}
+
+
+@dataclass(frozen=True)
+class Edit:
+    """How a file differs from what the template wrote."""
+
+    kind: str  # A key of EDITS.
+    path: str
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What `scaffold diff` found: the project beside its own version of the template."""
+
+    root: Path
+    version: str
+    edits: list[Edit]
+    patch: str = ""  # The lines of what is ours, if they were asked for.
+
+    def as_json(self) -> str:
+        return json.dumps({**asdict(self), "root": str(self.root)}, indent=2)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How one of many projects stands; what could not be had is empty."""
+
+    root: Path
+    version: str
+    newest: str = ""  # Of its template's versions.
+    uncommitted: int = 0  # files
+    rehearsed: str = ""  # The faults that the last rehearsal caught, of how many, and when.
+    branch: str = ""  # On it lies the update, if one was asked for.
+    problem: str = ""
+
+    @property
+    def behind(self) -> bool:
+        return bool(self.newest) and self.newest != self.version
+
+
 def folders(files: list[str]) -> dict[str, list[str]]:
     """Group files by folder: {"src/flights": ["ingest.py", ...]}; "" is the root."""
     grouped: dict[str, list[str]] = {}

@@ -7,12 +7,11 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-
-from filelock import FileLock, Timeout
 
 from scaffold.errors import Problem
 from scaffold.project import ANSWERS_FILE, NEUTRAL, git, require_git
@@ -28,6 +27,11 @@ FAITHFUL = {  # A rendered file enters the repository as its attributes say, wha
     "core.safecrlf": "false",
 }
 MERGING = {"merge.directoryRenames": "true", "merge.renames": "true"}
+NOBODY = {
+    f"GIT_{role}_{part}": value
+    for role in ("AUTHOR", "COMMITTER")
+    for part, value in zip(("NAME", "EMAIL"), NEUTRAL, strict=True)
+}
 NO_SURPRISE = {"core.hooksPath": os.devnull, "submodule.recurse": "false"}
 
 
@@ -74,15 +78,6 @@ class Repository:
         """Our folder among git's own: whatever is left here, no file of yours is."""
         return self.private / "scaffold-update"
 
-    @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Keep every other update of this work tree out; a killed one holds nothing."""
-        try:
-            with FileLock(self.private / "scaffold-update.lock", timeout=0):
-                yield
-        except Timeout as busy:
-            raise Problem(str(self.top), "another update of it is at work", "let it end") from busy
-
     def head(self) -> str:
         return git(self.top, "rev-parse", "HEAD").strip()
 
@@ -103,22 +98,23 @@ class Repository:
 
     def store(self, tree: Tree) -> str:
         """Return the id of a tree."""
-        environment = {"GIT_INDEX_FILE": str(self.workspace / "tree.index")}
-        self.workspace.mkdir(exist_ok=True)
-        Path(environment["GIT_INDEX_FILE"]).unlink(missing_ok=True)
         lines = "".join(f"{entry}\t{path}\0" for path, entry in tree.items())
         told = ("update-index", "-z", "--index-info")
-        git(self.top, *told, environment=environment, told=lines)
-        return git(self.top, "write-tree", environment=environment).strip()
+        with tempfile.TemporaryDirectory() as folder:
+            environment = {"GIT_INDEX_FILE": f"{folder}/index"}
+            git(self.top, *told, environment=environment, told=lines)
+            return git(self.top, "write-tree", environment=environment).strip()
 
     def commit(self, tree: Tree, *parents: str) -> str:
         """Return the id of a commit that no branch holds."""
-        name, email = NEUTRAL
-        who = {"GIT_AUTHOR_NAME": name, "GIT_AUTHOR_EMAIL": email}
-        who |= {"GIT_COMMITTER_NAME": name, "GIT_COMMITTER_EMAIL": email}
         above = [word for parent in parents for word in ("-p", parent)]
         words = ("commit-tree", "--no-gpg-sign", self.store(tree), *above)
-        return git(self.top, *words, environment=who).strip()
+        return git(self.top, *words, environment=NOBODY).strip()
+
+    def at_work(self) -> Tree:
+        """Return the project's tracked files as they lie there, committed or not."""
+        made = git(self.top, "stash", "create", environment=NOBODY).strip()
+        return self.tree(made or self.head())
 
     def merge(self, base: Tree, ours: Tree, theirs: Tree) -> Merged:
         """Merge three trees line by line, renames included, in one call and without a file."""

@@ -8,7 +8,18 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-from scaffold.report import KINDS, Change, Draft, Plan, Update, Written, folders
+from scaffold.report import (
+    EDITS,
+    KINDS,
+    Change,
+    Comparison,
+    Draft,
+    Plan,
+    Standing,
+    Update,
+    Written,
+    folders,
+)
 
 SHOWN = 40  # columns
 STYLES = {"conflict": "red", "asked": "yellow", "seeded": "dim", "yours": "dim"}
@@ -126,6 +137,30 @@ def _next(found: Update) -> list[str]:
     elif check:
         said.append(f"{check.command}: {'passed' if check.passed else check.said + ' (failed)'}")
     return said
+
+
+def comparison_view(found: Comparison) -> RenderableType:
+    """Show which files are no longer as the template wrote them; or the lines, if asked for."""
+    if found.patch:
+        return Text(found.patch.rstrip("\n"))
+    parts = [Text(f"{found.root.name} beside {found.version} of its template", style="bold")]
+    for kind, sentence in EDITS.items():
+        if paths := [edit.path for edit in found.edits if edit.kind == kind]:
+            parts.append(Text(f"{sentence} ({len(paths)})", style=STYLES.get(kind, "cyan")))
+            parts.extend(Text(f"  {path}") for path in paths)
+    return Group(*parts)
+
+
+def standings_view(found: list[Standing]) -> RenderableType:
+    """Show a line for each project."""
+    table = Table("Project", "Version", "Newest", "Not committed", "Rehearsed", box=None)
+    for each in found:
+        newest = Text(each.newest, style="yellow" if each.behind else "green")
+        uncommitted = str(each.uncommitted or "")
+        table.add_row(escape(str(each.root)), each.version, newest, uncommitted, each.rehearsed)
+    problems = (Text(f"{each.root}: {each.problem}", "red") for each in found if each.problem)
+    branches = (Text(f"{each.root}: git switch {each.branch}") for each in found if each.branch)
+    return Group(table, *branches, *problems)
 
 
 def _tree(draft: Draft) -> Tree:

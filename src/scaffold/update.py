@@ -50,7 +50,7 @@ def prepare(
     if not only_look:
         files.require_ready(repository)
     head = repository.head()
-    recorded = _recorded(repository, head)
+    recorded = recorded_answers(repository, head)
     root = repository.top / repository.prefix
     template = Template.recorded(root, str(recorded["_src_path"]), ref)
     answers = {key: value for key, value in recorded.items() if key[0] != "_"}
@@ -82,7 +82,7 @@ def _merged(repository: Repository, head: str, found: Versions, judge: Template 
     return Prepared(repository, head, update, made)
 
 
-def _recorded(repository: Repository, head: str) -> Mapping[str, Any]:
+def recorded_answers(repository: Repository, head: str) -> Mapping[str, Any]:
     """Read the committed answers; raise Problem when they do not say what wrote the project."""
     path = repository.prefix + ANSWERS_FILE
     try:
