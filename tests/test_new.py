@@ -3,6 +3,8 @@
 import json
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -280,3 +282,16 @@ def test_help_and_version_are_quick_and_wake_no_library(scaffold: Scaffold) -> N
         assert "Usage" in done.stdout
     probe = "import sys, scaffold.cli; print({'copier', 'questionary', 'yaml'} & set(sys.modules))"
     assert os.popen(f'{CLI[0]} -c "{probe}"').read().strip() == "set()"
+
+
+def test_a_shell_completes_commands_and_options() -> None:
+    for typed, place, wanted in (
+        ("scaffold up", "1", "update"),
+        ("scaffold new --fr", "2", "--from-data"),
+    ):
+        shell = {"_SCAFFOLD_COMPLETE": "complete_bash", "COMP_WORDS": typed, "COMP_CWORD": place}
+        command = Path(sys.executable).with_name("scaffold")
+        done = subprocess.run(
+            [command], env={**os.environ, **shell}, capture_output=True, text=True
+        )
+        assert done.stdout.split() == [wanted]

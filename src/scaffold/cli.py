@@ -31,7 +31,6 @@ LARGE_MB = 200
 WRITE, CHANGE, LEAVE = "Write it", "Change an answer", "Leave, and write nothing"
 
 app = typer.Typer(
-    add_completion=False,
     rich_markup_mode="rich",
     help="Emit a machine learning repository that has already been rehearsed in production.",
 )
