@@ -114,6 +114,7 @@ def test_an_odd_value_is_an_answer_or_a_line(name: str, emitted: Emitted) -> Non
     @LOOSE
     @given(st.sampled_from(where), st.sampled_from(["replace", "rename", "drop", "add"]), ODD)
     @example((), "replace", None)
+    @example(where[-1], "replace", HUGE)
     def one(place: tuple[Any, ...], how: str, odd: Any) -> None:
         made = changed(emitted.files[name], place, how, odd)
         said = told(emitted, name, yaml.safe_dump(made, allow_unicode=True))

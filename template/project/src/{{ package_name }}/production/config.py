@@ -14,7 +14,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 Share = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[float, Field(gt=0)]
+Positive = Annotated[float, Field(gt=0, le=1e12)]
+Whole = Annotated[int, Field(ge=-(2**53), le=2**53)]
 Port = Annotated[int, Field(ge=1024, le=65535)]
 Role = Literal["data", "model", "platform"]
 Target = TypeVar("Target")
@@ -36,7 +37,7 @@ class Column(Strict):
     min: float | None = None
     max: float | None = None
     levels: list[str] | None = None
-    max_length: int = 64
+    max_length: Annotated[int, Field(ge=1, le=2**31)] = 64
     nulls: Share = 0.0
 
 
@@ -187,12 +188,12 @@ class Params(Strict):
     """How the model is made, judged and watched."""
 
     source: str
-    rows: Annotated[int, Field(ge=1000)]
+    rows: Annotated[int, Field(ge=1000, le=10**12)]
     clock: Literal["data", "wall"]
-    seed: int
+    seed: Annotated[int, Field(ge=0, lt=2**31)]
     split: Split
-    train: dict[str, float | int | str]
-    search: dict[str, list[int | float]] = {}
+    train: dict[str, float | Whole | str]
+    search: dict[str, list[Whole | float]] = {}
     gates: Gates
     ports: Ports
 

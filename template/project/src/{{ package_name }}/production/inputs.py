@@ -62,11 +62,16 @@ def _kind(column: config.Column) -> Any:
     kind: Any = {"boolean": bool, "datetime": datetime}.get(column.type)
     if column.type == "string":
         kind = Literal[tuple(column.levels)] if column.levels else Annotated[str, Meta(max_length=column.max_length)]
-    elif column.type in ("integer", "number"):
-        number = int if column.type == "integer" else float
-        low, high = (None if bound is None else number(bound) for bound in (column.min, column.max))
-        kind = Annotated[number, Meta(ge=low, le=high)]
+    elif column.type == "integer":
+        kind = Annotated[int, Meta(ge=_int64(column.min), le=_int64(column.max))]
+    elif column.type == "number":
+        kind = Annotated[float, Meta(ge=column.min, le=column.max)]
     return kind | None if column.nulls else kind
+
+
+def _int64(bound: float | None) -> int | None:
+    """Return a bound as msgspec takes it: one that no integer of ours reaches is none."""
+    return None if bound is None else max(-(2**63), min(2**63 - 1, int(bound)))
 
 
 def label_type(contract: config.Contract) -> Any:

@@ -28,9 +28,12 @@ def read(schema: Schema, most: int = 1 << 40, newest: int = 0) -> pl.DataFrame:
             _pack(path)
         packed, open_still = (_files(kind)[-newest:] for kind in ("parquet", "jsonl"))
         parts = [pl.scan_parquet(path) for path in packed] + [_lines(path).lazy() for path in open_still]
-        entries = pl.concat([pl.LazyFrame(schema=schema), *(_fit(part, schema) for part in parts)])
-        rows = entries.select(pl.len()).collect().item()
-        some = entries.filter(thinned("id", rows, most)).collect(engine="streaming")
+        entries = [_fit(part, schema) for part in parts]
+        rows = sum(part.select(pl.len()).collect().item() for part in entries)
+        # One file after the other: as much memory as one takes.
+        some = pl.concat(
+            [pl.DataFrame(schema=schema), *(e.filter(thinned("id", rows, most)).collect() for e in entries)]
+        )
     return some.with_columns(stands_for=pl.lit(round(rows / max(some.height, 1), 9)))
 
 

@@ -17,7 +17,7 @@ REPORT, PAGE, METRICS = Path("reports/watch.json"), Path("reports/drift.html"), 
 NUMBERS = ["freshness_hours", "model_age_days", "cost_usd_per_1000", "utilisation", "volume"]
 NUMBERS += ["labels_unknown", "labels_repeated"]  # of the verdict, those that are told as metrics
 HOUR = np.timedelta64(1, "h")
-MOST = 100_000  # entries of the log are looked at: it bounds time and memory
+MOST = 50_000  # entries of the log are looked at, if its windows need no more: it bounds time and memory
 Verdict = dict[str, Any]
 
 
@@ -26,7 +26,7 @@ def watch(report: bool = False) -> Verdict:
     contract, params = config.contract(), config.params()
     if gone := segments.retire(days := promises.follow(promises.inputs())["log_days"]):
         print(f"watch: {gone} files of predictions older than {days:g} days are deleted; see ops/derived/capacity.md")
-    rows, said, labels = read_log(contract, MOST)
+    rows, said, labels = read_log(contract, needed(config.watch(), days))
     if rows.is_empty():
         raise config.Problem("watch: no prediction was logged yet; `make up`, and send requests")
     profile = read_json(releases.source(str(releases.stable())) / "model/profile.json")
@@ -66,6 +66,11 @@ def watch(report: bool = False) -> Verdict:
     good = "AUC {auc:.3f} ({auc_low:.3f} to {auc_high:.3f})".format(**verdict["quality"]) if verdict["quality"] else ""
     print(f"watch: {rows.height} rows; drift: {alarms or 'none'}; {good or 'too few labels'}")
     return verdict
+
+
+def needed(watch: config.Watch, days: float) -> int:
+    """Return how many entries of so many days of log leave each window the rows that judge it, and as many to spare."""
+    return max(MOST, round(2 * watch.window_rows * days / watch.window_days))
 
 
 def read_log(
