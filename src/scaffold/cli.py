@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from scaffold import __version__
+from scaffold.cli_check import check
 from scaffold.cli_update import update
 from scaffold.edge import errors_as_json, somebody_there
 from scaffold.errors import Infeasible, Problem, Refused
@@ -148,6 +149,7 @@ def explain(
 
 
 app.command()(update)
+app.command()(check)
 
 
 def _create(
