@@ -18,7 +18,7 @@ class DATA1(Item):
         "pandera great_expectations tensorflow_data_validation pydeequ whylogs soda frictionless "
         "deepchecks pointblank data_contract"
     )
-    tested = "schema validate_schema expectations"
+    tested = "validate_schema pandera dataframeschema great_expectations expectations"
     files = r"(^|/)(contract\.ya?ml|schema\.(ya?ml|json|pbtxt)|expectations/.+\.json)$"
 
 
@@ -112,4 +112,4 @@ class DATA7(Item):
 
     faults = "skew future-row"
     words = "feature_engineering preprocessing build_features make_features"
-    tested = "features build_features preprocess preprocessing featurize transform"
+    tested = "features build_features make_features preprocess preprocessing featurize"

@@ -29,7 +29,7 @@ class INFRA2(Item):
 
     faults = "unstable-model worse-candidate"
     words = "overfit_batch fast_dev_run"
-    tested = "fit train_model build_model train model predict"
+    tested = "fit predict train_model build_model overfit_batch"
 
 
 class INFRA3(Item):

@@ -101,7 +101,7 @@ class MODEL5(Item):
     faults = "no-better-than-baseline"
     gate = "baseline"
     words = "dummyclassifier dummyregressor baseline baseline_model naive_forecast"
-    tested = "baseline dummyclassifier dummyregressor"
+    tested = "baseline baseline_model dummyclassifier dummyregressor"
 
 
 class MODEL6(Item):
@@ -118,7 +118,7 @@ class MODEL6(Item):
         "slices metricframe tensorflow_model_analysis slicing_specs subgroup slice_metrics "
         "per_group sliceguard by_segment"
     )
-    tested = "slices slice subgroup segments"
+    tested = "slices subgroup subgroups metricframe"
 
 
 class MODEL7(Item):

@@ -11,6 +11,7 @@ from scaffold.checks.result import Finding, Judged
 from scaffold.checks.signs import Signs
 
 REHEARSE, TEST = "make rehearse", "make test"
+NO_SIGN = "no sign of it"
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ class Item(Rule):
     promoted: ClassVar[bool] = False  # And a release must have got through.
     proofs: ClassVar[str] = ""  # Tests of the emitted repo: each must have passed.
     gate: ClassVar[str] = ""  # Of the evaluation: it must not be broken just now.
-    words: ClassVar[str] = ""  # In any code or settings: half a point.
+    words: ClassVar[str] = ""  # In code or settings: half a point.
     tested: ClassVar[str] = ""  # In tests: half; a whole one if CI runs the tests.
     files: ClassVar[str] = ""  # A path that shows it: half a point.
 
@@ -114,13 +115,13 @@ class Item(Rule):
         signs, wanted = subject.signs, cls.tested.split()
         if wanted and (place := signs.first(wanted, tests=True)):
             if signs.ci_runs_tests and not subject.evidence.ours:
-                return cls.judged(1, f"CI runs a test of it ({place.word})", place.path, place.line)
-            return cls.judged(0.5, f"tested by hand ({place.word})", place.path, place.line)
-        if place := signs.first([*cls.words.split(), *wanted]):
-            return cls.judged(0.5, f"done in code ({place.word})", place.path, place.line)
+                return cls.judged(1, f"CI runs a test with {place.word}", place.path, place.line)
+            return cls.judged(0.5, f"a test with {place.word}", place.path, place.line)
+        if place := signs.first(cls.words.split()):
+            return cls.judged(0.5, f"code with {place.word}", place.path, place.line)
         if path := signs.file(cls.files):
             return cls.judged(0.5, f"{path} is there", path)
-        return cls.judged(0, "no sign of it")
+        return cls.judged(0, NO_SIGN)
 
     @classmethod
     def open(cls, judged: Judged, ours: bool) -> Finding:
@@ -136,10 +137,12 @@ class Item(Rule):
         ours = [*(f"`{name}` caught" for name in cls.faults.split())]
         ours += ["a release promoted"] if cls.promoted else []
         ours += [f"`{name}` passed" for name in cls.proofs.split()]
-        half = [f"`{word}`" for word in f"{cls.words} {cls.tested}".split()]
+        half = [f"`{word}` in code" for word in cls.words.split()]
         half += [f"a path like `{cls.files}`"] if cls.files else []
-        whole = [f"`{word}`" for word in cls.tested.split()]
+        tests = " or ".join(f"`{word}`" for word in cls.tested.split())
         told = [f"In our repos, by a run: {', '.join(ours)}."] if ours else []
         told += [f"Elsewhere, half a point: {', '.join(half)}."] if half else []
-        told += [f"A whole one: a test with {', '.join(whole)}, run by CI."] if whole else []
+        told += (
+            [f"Half a point, and a whole one if CI runs it: a test with {tests}."] if tests else []
+        )
         return told

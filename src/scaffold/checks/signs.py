@@ -8,7 +8,7 @@ from functools import cached_property
 from scaffold.checks.reading import Repo
 
 CODE = re.compile(
-    r"(\.(py|ipynb|r|scala|java|go|js|ts|sh|sql|ya?ml|cfg|ini|tf)|(^|/)(makefile|dockerfile)[^/]*)$",
+    r"(\.(py|ipynb|r|scala|sh|sql|ya?ml|cfg|ini|tf)|(^|/)(makefile|dockerfile)[^/]*)$",
     re.IGNORECASE,
 )
 CI = (

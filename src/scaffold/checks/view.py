@@ -6,6 +6,7 @@ from rich.table import Table
 from rich.text import Text
 
 from scaffold.checks.result import Checked, Finding, Judged
+from scaffold.checks.rule import NO_SIGN
 
 SHOWN = 3  # places of each rule
 MARKS = {0: ("○", "red"), 0.5: ("◐", "yellow"), 1: ("●", "green")}
@@ -46,11 +47,17 @@ def _open(checked: Checked) -> list[RenderableType]:
             shown |= {item.code for item in waiting}
     rest = [i for all_ in checked.sections.values() for i in all_ if i.code in by_code]
     if others := [item for item in rest if item.code not in shown]:
-        listed = Text("  ").join(
-            Text.assemble(MARKS[item.points], "\N{NO-BREAK SPACE}", item.code) for item in others
-        )
-        parts += [Text("Open elsewhere", style="bold"), Padding(listed, (0, 0, 1, 2))]
+        parts += [Text("Open elsewhere", style="bold"), _codes(others)]
     return parts
+
+
+def _codes(items: list[Judged]) -> Padding:
+    """Show nothing but the codes, those that lack all apart from those that lack half."""
+    table = Table(box=None, show_header=False, padding=(0, 1, 0, 0))
+    for points in (0, 0.5):
+        if codes := [item.code for item in items if item.points == points]:
+            table.add_row(Text(*MARKS[points]), " ".join(codes))
+    return Padding(table, (0, 0, 1, 2))
 
 
 def _items(waiting: list[Judged], by_code: dict[str, Finding]) -> Padding:
@@ -63,7 +70,9 @@ def _items(waiting: list[Judged], by_code: dict[str, Finding]) -> Padding:
         for item in items:
             finding = by_code[item.code]
             place = f" ({finding.where})" if finding.line else ""
-            said = Text.assemble((item.title, ""), (f": {item.what}{place}", "dim"))
+            said = Text(item.title)
+            if item.what != NO_SIGN:
+                said.append(f": {item.what}{place}", style="dim")
             table.add_row(Text(*MARKS[item.points]), item.code, said)
         table.add_row("", "", f"-> {way_out}")
     return Padding(table, (0, 0, 1, 2))
