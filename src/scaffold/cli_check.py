@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from scaffold.edge import errors_as_json
+from scaffold.errors import Problem
 
 if TYPE_CHECKING:
     from scaffold.checks.result import Checked
@@ -32,7 +33,7 @@ def check(
         Format, typer.Option("--format", help="Print text, JSON, SARIF, or a Markdown badge.")
     ] = Format.text,
     min_score: Annotated[
-        float, typer.Option(metavar="0..7", help="Leave with 1 if the score is below this.")
+        float, typer.Option(metavar="0..7", help="Leave with 1 below this score.")
     ] = 0.0,
     select: Annotated[
         list[str] | None, typer.Option(metavar="CODES", help="Only these, e.g. SC or DATA2,SC009.")
@@ -53,6 +54,8 @@ def check(
         if explain:
             print(catalogue.explained(explain), end="")
             return
+        if not 0 <= min_score <= 7:
+            raise Problem(f"--min-score {min_score:g}", "no score is that", "give one from 0 to 7")
         chosen = catalogue.chosen(select or [], "--select")
         found = checked(repo, chosen, catalogue.chosen(ignore or [], "--ignore"))
         found = replace(found, min_score=min_score)

@@ -2,6 +2,7 @@
 
 import difflib
 import re
+import textwrap
 from collections.abc import Iterable
 
 from scaffold.checks import alerts, data, infrastructure, model, monitoring, upkeep, wiring
@@ -14,6 +15,7 @@ SECTIONS = {
     "infrastructure": infrastructure,
     "monitoring": monitoring,
 }
+WIDTH = 100
 CODE = re.compile(r"[A-Z]+\d+")
 HEAD = """\
 # The checks
@@ -82,7 +84,10 @@ def section(rule: type[Rule]) -> str:
     head, level = f"### {rule.code()}\n", f" ({rule.level})" if issubclass(rule, Guard) else ""
     looked = rule.looked_for() if issubclass(rule, Item) else []
     parts = [f"**{rule.title()}.**{level} {rule.why()}", *looked, f"Way out: {rule.way_out()}."]
-    return "\n".join([head, *(f"{part}\n" for part in parts)])
+    wrapped = (
+        textwrap.fill(part, WIDTH, break_long_words=False, break_on_hyphens=False) for part in parts
+    )
+    return "\n".join([head, *(f"{part}\n" for part in wrapped)])
 
 
 def _is(each: object, kind: type[Rule]) -> bool:

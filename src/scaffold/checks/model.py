@@ -15,7 +15,8 @@ class MODEL1(Item):
     """Every change of the model is reviewed and committed.
 
     What cannot be seen in the history cannot be explained later, nor repeated. That reviews are
-    asked for shows in CODEOWNERS; that they must happen, only in the settings of the branch.
+    asked for shows in CODEOWNERS; that they must happen, only in the settings of the branch. A
+    whole point needs such a ruleset in the repo.
 
     Way out: name owners in CODEOWNERS, and commit a ruleset that requires a review
     (.github/rulesets).
@@ -67,7 +68,8 @@ class MODEL3(Item):
 class MODEL4(Item):
     """It is known how a model fares as it ages.
 
-    Whoever does not know how fast a model goes stale retrains too often, or too late.
+    Whoever does not know how fast a model goes stale retrains too often, or too late. Our repos
+    measure it with `make staleness`: its report is a whole point.
 
     Way out: train on ever older rows and score the newest: `make staleness` in our repos.
     """
@@ -125,6 +127,8 @@ class MODEL7(Item):
     """The model was looked at for those whom it may leave out.
 
     Rows describe people, or decide about them, more often than it seems; somebody must have looked.
+    Our repos say it in docs/card.yaml (`people_concerned`: half a point), and need the slices of
+    MODEL6 for a whole one.
 
     Way out: write whom the rows describe, who is missing and how each group fares, and test it by
     group.

@@ -17,6 +17,7 @@ from scaffold.project import git
 
 # A repository's own settings may name a command for git to run: this one is not run.
 LISTING = ("-c", "core.fsmonitor=false", "ls-files", "-z", "--cached", "--others")
+DEEPEST = 200  # The fast reader of YAML crashes on thousands.
 LARGEST = 512 * 1024  # Bytes: what is larger is data, and no one wrote it.
 ENOUGH = 96 * 1024 * 1024  # Bytes of all files together.
 NOT_OURS = {".git", ".hg", ".svn", ".venv", "venv", ".tox", ".nox", "node_modules"}
@@ -182,6 +183,8 @@ def _parse(text: str, path: str) -> Parsed:
     try:
         if path.endswith(".json"):
             return Parsed([json.loads(text)] if text else [])
+        if _too_deep(text):
+            return Parsed([], f"is nested more than {DEEPEST} deep")
         return Parsed(list(yaml.load_all(text, Loader)))
     except (yaml.YAMLError, ValueError, RecursionError, OverflowError, AttributeError) as error:
         if re.search(r"(?<!\$)\{\{|\{%", text):
@@ -190,3 +193,14 @@ def _parse(text: str, path: str) -> Parsed:
         line = mark.line + 1 if mark else getattr(error, "lineno", 0)
         said = getattr(error, "problem", None) or getattr(error, "msg", None) or str(error)
         return Parsed([], " ".join(str(said).split())[:120], line)
+
+
+def _too_deep(text: str) -> bool:
+    """Say whether YAML is nested deeper than anyone writes it, without building anything."""
+    depth = 0
+    for event in yaml.parse(text, Loader) if sum(map(text.count, "[{-?")) > DEEPEST else ():
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEEPEST:
+            return True
+    return False

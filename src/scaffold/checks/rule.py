@@ -137,12 +137,13 @@ class Item(Rule):
         ours = [*(f"`{name}` caught" for name in cls.faults.split())]
         ours += ["a release promoted"] if cls.promoted else []
         ours += [f"`{name}` passed" for name in cls.proofs.split()]
-        half = [f"`{word}` in code" for word in cls.words.split()]
-        half += [f"a path like `{cls.files}`"] if cls.files else []
-        tests = " or ".join(f"`{word}`" for word in cls.tested.split())
-        told = [f"In our repos, by a run: {', '.join(ours)}."] if ours else []
-        told += [f"Elsewhere, half a point: {', '.join(half)}."] if half else []
-        told += (
-            [f"Half a point, and a whole one if CI runs it: a test with {tests}."] if tests else []
+        words, tests = (
+            ", ".join(f"`{word}`" for word in names.split()) for names in (cls.words, cls.tested)
         )
-        return told
+        half = [f"code with one of {words}"] if words else []
+        half += [f"a path like `{cls.files}`"] if cls.files else []
+        half += (
+            [f"a test with one of {tests}, which is a whole point if CI runs it"] if tests else []
+        )
+        told = [f"In our repos, by runs: {', '.join(ours)}."] if ours else []
+        return [*told, f"Elsewhere, half a point for {'; for '.join(half)}."] if half else told

@@ -91,7 +91,7 @@ class Signs:
 def called(script: str) -> list[str]:
     """Return the verbs of a Makefile that a script calls: "make -s a && make b" -> [a, b]."""
     verbs = []
-    for words in re.findall(r"(?:^|[\s;&|:])make((?:[ \t]+[^\s;&|#]+)*)", script):
+    for words in re.findall(r"(?:^|[\s;&|:\"'])make((?:[ \t]+[^\s;&|#}\"']+)*)", script):
         if "-C" not in words and "-f" not in words:
             verbs += [word for word in words.split() if re.fullmatch(r"[a-z][\w-]*", word)]
     return verbs

@@ -174,10 +174,7 @@ def _composed(document: dict[str, Any]) -> Iterator[str]:
         build = service.get("build")
         settings = mapping(build) or {"context": build or ""}
         context, file = str(settings.get("context") or "."), settings.get("dockerfile")
-        if context != ".":
-            yield context
-        if file:
-            yield f"{context}/{file}"
+        yield f"{context}/{file}" if file else context
 
 
 def _rules(document: dict[str, Any]) -> Iterator[str]:
