@@ -91,6 +91,8 @@ FINE: dict[str, list[dict[str, str]]] = {
         {"rules.yml": ALERT.format(expr="job:errors:ratio1h > (14.4 * (1 - 0.999))")},
         {"rules.yml": ALERT.format(expr="slo:bad:increase1h > 0.07 * slo:all:increase1h")},
         {"rules.yml": ALERT.format(expr="queue_length > 100")},
+        {"rules.yml": ALERT.format(expr="job:duration_seconds:p99 > 10")},
+        {"rules.yml": ALERT.format(expr="100 * job:errors:ratio5m > 5")},
         {"rules.yml": ALERT.format(expr="a:ratio > 2 * (1 - 0.2) or b:ratio > 0.1")},
     ],
     "SC004": [{"rules.yml": RECORDED.format(name="errors")}],

@@ -12,7 +12,8 @@ LEFT = r"(?P<left>[\w:]*)\s*(?:\{[^}]*\})?\s*\)*"
 COMPARED = re.compile(rf"{LEFT}\s*(?P<sign>>=?)\s*(?P<number>{SUM})")
 TIMES = re.compile(r"\s*\*\s*\(?\s*(?P<right>[a-zA-Z_:][\w:]*)")
 BUDGET = re.compile(rf"\(\s*1(?:\.0*)?\s*-\s*{NUMBER}\s*\)")
-SHARE = re.compile(r"ratio|error_rate|errors?_share|failure_rate|percentage_error", re.IGNORECASE)
+SHARE = re.compile(r"(?<![a-z])(ratio|error_rate|errors?_share|failure_rate)(?![a-z])", re.I)
+PERCENT = re.compile(r"(?<![\d.])100(\.0)?\s*\*|\*\s*100(?![\d.])")
 PAIRS = [("bad", "all"), ("bad", "total"), ("errors", "total"), ("error", "total")]
 PAIRS += [("failed", "total"), ("errors", "requests")]
 OPERATORS = {ast.Add: operator.add, ast.Sub: operator.sub}
@@ -26,7 +27,7 @@ def never(expr: str) -> str:
 
 
 def _impossible(part: str) -> Iterator[str]:
-    for found in COMPARED.finditer(part):
+    for found in () if PERCENT.search(part) else COMPARED.finditer(part):
         number, left = found["number"].strip(), found["left"]
         limit = _value(number)
         if limit is None or limit < 1 or (limit == 1 and found["sign"] == ">="):

@@ -68,7 +68,7 @@ class DATA4(Item):
         "not_features forbidden_features allowed_features feature_allowlist leakage point_in_time "
         "event_timestamp"
     )
-    tested = "leakage leak point_in_time"
+    tested = "leakage data_leakage point_in_time forbidden_features"
 
 
 class DATA5(Item):
@@ -85,7 +85,7 @@ class DATA5(Item):
         "presidio_analyzer pii anonymize anonymise pseudonymize scrubadub opacus diffprivlib gdpr "
         "gitleaks detect_secrets"
     )
-    tested = "pii anonymize redact masking"
+    tested = "pii anonymize anonymise redact"
 
 
 class DATA6(Item):
@@ -111,5 +111,4 @@ class DATA7(Item):
     """
 
     faults = "skew future-row"
-    words = "feature_engineering preprocessing build_features make_features"
     tested = "features build_features make_features preprocess preprocessing featurize"

@@ -73,10 +73,7 @@ class INFRA5(Item):
     """
 
     proofs = "test_any_logged_prediction_is_recomputed_bit_for_bit"
-    words = (
-        "captum shap lime explainer explain_prediction anomaly_detection_mode detect_anomaly "
-        "interpret eli5"
-    )
+    words = "captum shap lime explainer explain_prediction detect_anomaly eli5"
     tested = "explain explainer replay"
 
 
@@ -93,7 +90,7 @@ class INFRA6(Item):
         "canary trafficsplit canarytrafficpercent setweight flagger shadow_mode traffic_split "
         "bluegreen initialvariantweight"
     )
-    tested = "canary shadow traffic_split"
+    tested = "canary shadow_mode traffic_split"
 
 
 class INFRA7(Item):
@@ -106,7 +103,7 @@ class INFRA7(Item):
 
     faults = "rollback-twice lost-artefact corrupt-model"
     words = (
-        "rollback roll_back set_registered_model_alias previous_version "
-        "transition_model_version_stage"
+        "rollback_model model_rollback rollback_release rollback_deployment "
+        "previous_version set_registered_model_alias transition_model_version_stage"
     )
-    tested = "rollback roll_back previous_version"
+    tested = "rollback_model model_rollback rollback_release roll_back previous_version"

@@ -14,7 +14,6 @@ class MONITOR1(Item):
     faults = "late-data dependency-down missing-column"
     words = "source_freshness schema_change data_contract datacontract schema_registry"
     tested = "freshness schema_change"
-    files = r"(^|/)(dependabot\.ya?ml|renovate\.json5?)$"
 
 
 class MONITOR2(Item):
@@ -43,7 +42,7 @@ class MONITOR3(Item):
 
     faults = "skew"
     words = "training_serving_skew serving_skew skew_detection feature_parity skew_comparator"
-    tested = "parity test_parity training_serving_skew skew"
+    tested = "feature_parity test_parity training_serving_skew serving_skew"
 
 
 class MONITOR4(Item):

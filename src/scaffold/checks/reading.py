@@ -86,9 +86,9 @@ class Repo:
         return self.has(path) or os.path.lexists(self.root / path)
 
     def matching(self, pattern: str) -> list[str]:
-        """Return the files whose path matches; those of a template's placeholders aside."""
+        """Return the files whose path matches; those that a template may leave out aside."""
         wanted = re.compile(pattern)
-        return [path for path in self.files if wanted.search(path) and "{{" not in path]
+        return [path for path in self.files if wanted.search(path) and "{%" not in path]
 
     def text(self, path: str) -> str:
         """Return what a file says, empty if it is binary, too large or cannot be read."""

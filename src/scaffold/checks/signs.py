@@ -13,10 +13,14 @@ CODE = re.compile(
 )
 CI = (
     r"^(\.github/workflows/[^/]+\.ya?ml|\.gitlab-ci\.yml|\.circleci/config\.yml|\.travis\.yml"
-    r"|azure-pipelines[^/]*\.ya?ml|bitbucket-pipelines\.yml|cloudbuild\.ya?ml|Jenkinsfile)$"
+    r"|(\.pipelines/|azure-pipelines)[^/]*\.ya?ml|bitbucket-pipelines\.yml|cloudbuild\.ya?ml"
+    r"|Jenkinsfile)$"
 )
 TEST = re.compile(r"(^|/)(tests?|testing)/|(^|/)test_[^/]+$|_tests?\.\w+$")
-RUNS_TESTS = re.compile(r"\b(pytest|tox|nox|unittest|promtool test|kedro test|go test|npm test)\b")
+RUNS_TESTS = re.compile(
+    r"\b(pytest|tox|nox|unittest|promtool test|kedro test"
+    r"|(just|task|inv|invoke|poe|hatch|(mise|pixi|pdm|poetry|uv|hatch) run)[ \t]+[\w:-]*tests?)\b"
+)
 LETTERS = (
     bytes(
         (each | 32 if 65 <= each <= 90 else each if chr(each).isalnum() or each == 95 else 32)

@@ -38,8 +38,8 @@ class SC005(Guard):
         made |= _planned(repo) if subject.evidence.ours else set()
         for path, stages in pipelines.items():
             for name, stage in stages.items():
-                line = repo.line(path, f"{name}:")
-                for what in _lacking(repo, path, mapping(stage), made):
+                for what in dict.fromkeys(_lacking(repo, path, mapping(stage), made)):
+                    line = repo.line(path, what)
                     yield cls.finding(f"stage {name}: {what} does not exist", path, line)
 
 
