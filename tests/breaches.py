@@ -53,6 +53,8 @@ BROKEN: dict[str, list[dict[str, str]]] = {
         {STEP: "jobs: {a: {steps: [{uses: ./.github/actions/gone}]}}"},
         {STEP: "jobs: {a: {uses: ./.github/workflows/gone.yml}}"},
         {"Makefile": "test:\n\tbash tools/gone.sh\n"},
+        {STEP: WORKFLOW.format(run="pip install -r gone.txt")},
+        {STEP: WORKFLOW.format(run="dvc pull && dvc repro")},
     ],
     "SC007": [
         {"deploy/kustomization.yaml": "resources: [service.yaml]\n"},
@@ -110,6 +112,8 @@ FINE: dict[str, list[dict[str, str]]] = {
         },
         {STEP: WORKFLOW.format(run="curl a > get.sh && bash get.sh")},
         {STEP: WORKFLOW.format(run="cd sub && bash there.sh")},
+        {STEP: WORKFLOW.format(run="if [ -f a.txt ]; then pip install -r a.txt; fi")},
+        {STEP: WORKFLOW.format(run="dvc repro"), "ml/dvc.yaml": "stages: {}\n"},
         {
             STEP: "jobs: {a: {steps: [{uses: ./act}]}}",
             "act/action.yml": "runs: {}\n",

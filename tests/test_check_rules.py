@@ -94,13 +94,14 @@ def test_a_sign_is_worth_half_and_a_test_that_ci_runs_a_whole_point(
     assert (judged.path, judged.line) == ("tests/test_it.py", 1)
 
 
-def test_a_test_that_ci_does_not_run_is_half(write: Write) -> None:
-    files = {
-        "tests/test_it.py": "def test_features(): features()\n",
-        **CI,
-        "Makefile": "test:\n\tls\n",
-    }
-    assert points(check(write(files)), "DATA7") == 0.5
+@pytest.mark.parametrize(
+    ("recipe", "worth"),
+    [("ls", 0.5), ("pip install pytest", 0.5), ("pip install pytest && pytest", 1), ("tox", 1)],
+)
+def test_a_test_is_whole_only_if_ci_runs_it(recipe: str, worth: float, write: Write) -> None:
+    test = {"tests/test_it.py": "def test_features(): features()\n"}
+    found = check(write({**test, **CI, "Makefile": f"test:\n\t{recipe}\n"}))
+    assert points(found, "DATA7") == worth
 
 
 def test_reviews_are_whole_only_where_the_repo_requires_them(write: Write) -> None:

@@ -99,7 +99,7 @@ class MODEL5(Item):
 
     faults = "no-better-than-baseline"
     gate = "baseline"
-    words = "dummyclassifier dummyregressor baseline baseline_model naive_forecast"
+    words = "dummyclassifier dummyregressor baseline_model naive_forecast baseline_score"
     tested = "baseline baseline_model dummyclassifier dummyregressor"
 
 

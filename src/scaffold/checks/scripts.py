@@ -11,6 +11,7 @@ OPTIONS = r"(?:-[a-zA-Z]+[ \t]+)*"
 SCRIPT = re.compile(rf"{START}(?:python3?|bash|sh|Rscript)[ \t]+{OPTIONS}([\w./-]+\.(?:py|sh|R))\b")
 DIRECT = re.compile(r"(?:^|[;&|]\s*|\n\s*)(\./[\w./-]+)(?=[\s;&|]|$)")
 MODULE = re.compile(rf"{START}python3?[ \t]+{OPTIONS}-m[ \t]+([A-Za-z_][\w.]*)")
+REQUIREMENTS = re.compile(r"pip3? install[^\n;&|]*-r[ \t]+([\w./-]+)")
 MOVES = re.compile(r"(?:^|[\s;&|(])(?:cd|pushd)\s")
 # A Makefile that holds these makes verbs that do not stand in it.
 OPEN_ENDED = re.compile(
@@ -22,11 +23,16 @@ def missing(repo: Repo, script: str, folder: str = "") -> Iterator[str]:
     """Return each file, module and verb that a script names and the repository lacks."""
     if MOVES.search(script):
         return
-    for path in [*SCRIPT.findall(script), *DIRECT.findall(script)]:
+    named = (each for kind in (SCRIPT, DIRECT, REQUIREMENTS) for each in kind.findall(script))
+    for path in dict.fromkeys(named):
         place = within(folder, path)
-        made = re.search(rf"(>|\b(curl|wget|tee|cp|mv|clone)\b)[^\n]*{re.escape(path)}", script)
+        made = re.search(
+            rf"(>|\b(curl|wget|tee|cp|mv|clone)\b|\[ -[ef] )[^\n]*{re.escape(path)}", script
+        )
         if not (path.startswith("/") or place.startswith("..") or made or repo.has(place)):
             yield path
+    if re.search(r"\bdvc repro\b", script) and not repo.matching(r"(^|/)dvc\.yaml$"):
+        yield "dvc.yaml"
     yield from (name for name in MODULE.findall(script) if _lacks_module(repo, name, folder))
 
 

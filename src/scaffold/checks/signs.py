@@ -89,7 +89,9 @@ class Signs:
 
     @property
     def ci_runs_tests(self) -> bool:
-        return bool(RUNS_TESTS.search(self.ci))
+        """Say whether CI calls a runner of tests, which is more than to install one."""
+        calls = re.split(r"[\n;&|]+", self.ci)
+        return any(RUNS_TESTS.search(each) for each in calls if "install" not in each)
 
 
 def called(script: str) -> list[str]:

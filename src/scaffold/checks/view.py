@@ -63,6 +63,8 @@ def _codes(items: list[Judged]) -> Padding:
 def _items(waiting: list[Judged], by_code: dict[str, Finding]) -> Padding:
     """Show items, and one way out under those that share it."""
     table = Table(box=None, show_header=False, padding=(0, 1, 0, 0))
+    for _ in ("mark", "code", "what"):
+        table.add_column(overflow="fold")  # A long path stays whole.
     groups: dict[str, list[Judged]] = {}
     for item in waiting:
         groups.setdefault(by_code[item.code].way_out, []).append(item)
