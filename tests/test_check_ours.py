@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from conftest import git
+from conftest import FILES_ANSWERS, git
 from scaffold.checks import catalogue
 from scaffold.checks.result import Checked
 from scaffold.checks.rule import Item
@@ -77,6 +77,12 @@ def test_a_new_project_has_no_error_and_half_of_what_it_declares(project: Path) 
         "infrastructure": 3.5,
         "monitoring": 3.5,
     }
+
+
+@pytest.mark.parametrize("source", ["files", "stream"])
+def test_a_project_of_your_own_rows_has_no_error_either(source: str, render: Render) -> None:
+    found = check(render(**{**FILES_ANSWERS, "source": source}))
+    assert [each for each in found.findings if each.level in ("error", "warning")] == []
 
 
 def findings(found: Checked, items: list[type[Item]]) -> list[Any]:

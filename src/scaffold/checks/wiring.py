@@ -46,8 +46,8 @@ class SC005(Guard):
 class SC006(Guard):
     """A step of a workflow, or a verb of the Makefile, points to nothing.
 
-    It is green until the day it runs. Looked for: scripts and modules that `run:` or a recipe
-    calls, verbs that the Makefile lacks, and local actions (`uses: ./...`).
+    It is green until the day it runs. Looked for: scripts, modules, requirements and pipelines that
+    `run:` or a recipe names, verbs that the Makefile lacks, and local actions (`uses: ./...`).
 
     Way out: write what is missing, correct the path, or take the step out.
     """
@@ -57,7 +57,8 @@ class SC006(Guard):
         repo = subject.repo
         for path in repo.matching(WORKFLOWS):
             for said, what in _steps(repo, mapping(repo.document(path).get("jobs"))):
-                yield cls.finding(what, path, repo.line(path, said))
+                line = repo.line(path, said) or repo.line(path, "dvc repro")
+                yield cls.finding(what, path, line)
         recipes = re.findall(r"(?m)^\t(.*)$", repo.text("Makefile"))
         for recipe in recipes:
             for what in missing(repo, recipe.lstrip("@-+")):
