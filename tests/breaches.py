@@ -42,6 +42,7 @@ BROKEN: dict[str, list[dict[str, str]]] = {
         {"dvc.yaml": DVC.format(dep="data/raw.csv"), **CODE},
         {"dvc.yaml": DVC.format(dep="src"), "src/flights/__init__.py": ""},
         {"dvc.yaml": "stages:\n  train:\n    cmd: python train.py\n"},
+        {"dvc.yaml": "stages: {a: {cmd: python -m steps.gone}}", "steps/here.py": ""},
         {"ml/dvc.yaml": "stages:\n  a:\n    cmd: echo\n    params: [{conf.yaml: [seed]}]\n"},
     ],
     "SC006": [
@@ -131,6 +132,7 @@ FINE: dict[str, list[dict[str, str]]] = {
         {"kustomization.yaml": "resources: ['https://host/a.yaml', github.com/a/b//c]\n"},
         {"compose.yaml": "services: {api: {build: .}, cache: {image: redis}}\n"},
         {"prometheus.yml": "rule_files: [/etc/rules.yml, 'rules/*.yml']\n"},
+        {"prometheus.yml": "rule_files: [alerts.yml]\n", "ops/alerts.yml": "groups: []\n"},
     ],
     "SC008": [
         {"ops/derived/SHA256SUMS": f"{SUM}  ops/derived/a.yml\n", "ops/derived/a.yml": "a: 1\n"}

@@ -140,7 +140,7 @@ def test_an_empty_folder_and_one_without_git(scaffold: Scaffold, tmp_path: Path)
     (tmp_path / "plain/node_modules/dvc.yaml").write_text("stages: [\n")
     done = scaffold("check", "plain", "--json")
     assert json.loads(done.stdout)["notes"] == [
-        "no git repository: every file in the folder counts"
+        "git lists nothing here, so every file in the folder counts"
     ]
     assert json.loads(done.stdout)["sections"]["model"]["points"] == 0.5
     assert done.returncode == 0

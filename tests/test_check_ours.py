@@ -135,6 +135,14 @@ def test_a_rehearsal_of_one_fault_shows_that_one_only(project: Path) -> None:
     assert judged(found, "MONITOR7") == (0.5, "declared, and no run has shown it: concept-drift")
 
 
+def test_a_rehearsal_that_cried_before_any_fault_does_not_count(rehearsed: Path) -> None:
+    story = json.loads((rehearsed / "reports/rehearsal.json").read_text())
+    save(rehearsed, "rehearsal.json", json.dumps({**story, "control": ["a rollback"]}))
+    found = check(rehearsed)
+    assert judged(found, "MONITOR4")[0] == 0.5
+    assert found.notes == ["the rehearsal does not count, its control was not quiet: a rollback"]
+
+
 def test_no_promotion_no_whole_point(rehearsed: Path) -> None:
     story = json.loads((rehearsed / "reports/rehearsal.json").read_text())
     save(rehearsed, "rehearsal.json", json.dumps({**story, "ledger": LEDGER[:1]}))

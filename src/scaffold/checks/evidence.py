@@ -43,11 +43,16 @@ class Evidence:
     def rehearsal(self) -> dict[str, Any]:
         return self.repo.document(REHEARSAL)
 
+    @property
+    def noise(self) -> str:
+        """What the rehearsal heard before any fault: then its alarms say nothing."""
+        return "; ".join(map(str, several(self.rehearsal.get("control"))))
+
     @cached_property
     def verdicts(self) -> dict[str, dict[str, Any]]:
         """What the rehearsal said of each fault that it injected."""
-        results = [mapping(result) for result in several(self.rehearsal.get("results"))]
-        return {str(result.get("id")): result for result in results}
+        results = [] if self.noise else several(self.rehearsal.get("results"))
+        return {str(mapping(result).get("id")): mapping(result) for result in results}
 
     @property
     def promoted(self) -> bool:

@@ -60,7 +60,7 @@ class Repo:
         notes: list[str] = []
         if not (listed := _listed(root)):
             listed = _walked(root)
-            notes.append("no git repository: every file in the folder counts")
+            notes.append("git lists nothing here, so every file in the folder counts")
         return cls(root, tuple(sorted(listed)), notes)
 
     @cached_property

@@ -37,6 +37,8 @@ def inspected(folder: Path) -> Checked:
         findings += [item.open(judged, ours) for item, judged in pairs if judged.points < 1]
     findings.sort(key=lambda each: ORDER[each.level])
     notes = list(dict.fromkeys(repo.notes))
+    if noise := subject.evidence.noise:
+        notes.append(f"the rehearsal does not count, its control was not quiet: {noise}")
     if not repo.files:
         notes.append("the folder is empty")
     return Checked(repo.root, ours, sections, findings, notes)

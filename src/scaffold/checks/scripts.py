@@ -49,11 +49,12 @@ def missing_verbs(repo: Repo, script: str, folder: str = "") -> Iterator[str]:
 
 
 def _lacks_module(repo: Repo, name: str, folder: str) -> bool:
-    """Say whether a module of a package that is here is not: others may be installed."""
+    """Say whether a package that is here lacks this module: other packages may be installed."""
     first, *rest = name.split(".")
     for start in (folder, within(folder, "src"), "", "src"):
         top = within(start, first)
-        if rest and repo.has(f"{top}/__init__.py"):
+        code = (path for path in repo.files if path.startswith(f"{top}/") and path.endswith(".py"))
+        if rest and any(code):
             place = "/".join([top, *rest])
             return not any(repo.has(place + end) for end in (".py", "/__main__.py"))
     return False

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Any
 
 from scaffold.checks.reading import Repo, beside, mapping, several, within
@@ -59,9 +60,11 @@ class SC006(Guard):
             for said, what in _steps(repo, mapping(repo.document(path).get("jobs"))):
                 line = repo.line(path, said) or repo.line(path, "dvc repro")
                 yield cls.finding(what, path, line)
-        recipes = re.findall(r"(?m)^\t(.*)$", repo.text("Makefile"))
-        for recipe in recipes:
+        text = repo.text("Makefile")
+        for recipe in re.findall(r"(?m)^\t(.*)$", text):
             for what in missing(repo, recipe.lstrip("@-+")):
+                if f"{what}:" in text:
+                    continue  # Another target makes it.
                 yield cls.finding(
                     f"{what} does not exist", "Makefile", repo.line("Makefile", recipe)
                 )
@@ -83,7 +86,7 @@ class SC007(Guard):
         for pattern, named in (
             (KUSTOMIZE, _kustomized),
             (COMPOSE, _composed),
-            (PROMETHEUS, _rules),
+            (PROMETHEUS, partial(_rules, repo)),
         ):
             for path in repo.matching(pattern):
                 for name in filter(_is_place, named(repo.document(path))):
@@ -178,7 +181,9 @@ def _composed(document: dict[str, Any]) -> Iterator[str]:
         yield f"{context}/{file}" if file else context
 
 
-def _rules(document: dict[str, Any]) -> Iterator[str]:
-    for each in several(document.get("rule_files")):
-        if not str(each).startswith("/"):
-            yield str(each)
+def _rules(repo: Repo, document: dict[str, Any]) -> Iterator[str]:
+    """Return the rule files that are nowhere: a container may mount them from another folder."""
+    names = {path.rpartition("/")[2] for path in repo.files}
+    for each in map(str, several(document.get("rule_files"))):
+        if not each.startswith("/") and each.rpartition("/")[2] not in names:
+            yield each
