@@ -137,6 +137,7 @@ def test_an_empty_folder_and_one_without_git(scaffold: Scaffold, tmp_path: Path)
     assert "Note: the folder is empty" in done.stdout
     (tmp_path / "plain" / "node_modules").mkdir(parents=True)
     (tmp_path / "plain/train.py").write_text("import optuna\n")
+    os.mkfifo(tmp_path / "plain/pipe.py")
     (tmp_path / "plain/node_modules/dvc.yaml").write_text("stages: [\n")
     done = scaffold("check", "plain", "--json")
     assert json.loads(done.stdout)["notes"] == [
@@ -160,7 +161,6 @@ def test_what_cannot_be_read_is_never_a_traceback(scaffold: Scaffold, repo: Path
     (repo / "model.bin").write_bytes(bytes(range(256)) * 100)
     (repo / "link.py").symlink_to("/dev/zero")
     (repo / "loop").symlink_to(".")
-    os.mkfifo(repo / "pipe.py")
     (repo / "reports").mkdir()
     (repo / "reports/rehearsal.json").write_text('{"results": 3, "ledger": "x", "started": "y"}')
     (repo / "reports/tests.xml").write_text("<testsuites>")
