@@ -41,7 +41,7 @@ def badge(checked: Checked) -> str:
     colour = next((name for above, name in COLOURS if checked.score > above), "red")
     score = f"{checked.score:g} of 7"
     address = f"https://img.shields.io/badge/ML_Test_Score-{quote(score)}-{colour}"
-    return f"[![ML Test Score: {score}]({address})](docs/checks.md)"
+    return f"![ML Test Score: {score}]({address})"
 
 
 def _rule(rule: type[Rule]) -> dict[str, Any]:

@@ -76,7 +76,7 @@ def _items(waiting: list[Judged], by_code: dict[str, Finding]) -> Padding:
             if item.what != NO_SIGN:
                 said.append(f": {item.what}{place}", style="dim")
             table.add_row(Text(*MARKS[item.points]), item.code, said)
-        table.add_row("", "", f"-> {way_out}")
+        table.add_row("", "", Text(f"-> {way_out}"))
     return Padding(table, (0, 0, 1, 2))
 
 
