@@ -26,9 +26,10 @@ format: .venv/ready ## format the code
 	@$(BIN)/ruff check --fix --quiet
 	@$(BIN)/ruff format --quiet
 
-bench: .venv/ready ## time `scaffold new` and `update` against plain Copier
+bench: .venv/ready ## time `scaffold new` and `update` against plain Copier, and `check` on a large repo
 	@$(BIN)/python benchmarks/new.py
 	@$(BIN)/python benchmarks/update.py
+	@$(BIN)/python benchmarks/check.py
 
 serving: .venv/ready ## measure the emitted service beside five others (20 minutes)
 	@bash benchmarks/serving/bench.sh

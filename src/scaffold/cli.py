@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from scaffold import __version__
+from scaffold.cli_check import check
 from scaffold.cli_look import diff, status
 from scaffold.cli_update import update
 from scaffold.edge import errors_as_json, somebody_there
@@ -147,7 +148,7 @@ def explain(
     print(explained(Path.cwd(), what))
 
 
-for command in (update, diff, status):
+for command in (update, diff, status, check):
     app.command()(command)
 
 
