@@ -73,7 +73,7 @@ def test_a_new_project_has_no_error_and_half_of_what_it_declares(project: Path) 
     assert all(each.way_out.startswith("make rehearse") for each in findings(found, BY_FAULT))
     assert {name: found.points(name) for name in found.sections} == {
         "data": 3.0,
-        "model": 2.0,
+        "model": 2.5,
         "infrastructure": 3.5,
         "monitoring": 3.5,
     }
@@ -97,7 +97,7 @@ def test_a_rehearsal_that_caught_everything_counts_whole(rehearsed: Path) -> Non
     assert judged(found, "INFRA5") == (1, f"shown by a run: {REPLAYED}")
     assert {name: found.points(name) for name in found.sections} == {
         "data": 6.0,
-        "model": 3.5,
+        "model": 4.0,
         "infrastructure": 7.0,
         "monitoring": 7.0,
     }
@@ -174,6 +174,9 @@ def test_what_only_its_owner_can_do_is_asked_for(rehearsed: Path) -> None:
     found = check(rehearsed)
     assert judged(found, "MODEL7")[0] == 1
     assert judged(found, "MODEL4") == (1, "measured: holds for 90 days, 60 are promised")
+    assert judged(found, "MODEL3") == (0.5, "`make search` is there, and was not run")
+    save(rehearsed, "search.json", '{"tried": [{"name": "a"}, {"name": "b"}]}')
+    assert judged(check(rehearsed), "MODEL3") == (1, "2 settings were tried")
 
 
 def test_a_fault_that_is_taken_out_of_the_repo_is_worth_nothing(project: Path) -> None:

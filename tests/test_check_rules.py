@@ -17,7 +17,7 @@ Write = Callable[[dict[str, str]], Path]
 ITEMS = [item for section in catalogue.items().values() for item in section]
 CI = {".github/workflows/ci.yml": "jobs: {test: {steps: [{run: make test}]}}\n"}
 CI["Makefile"] = "test: setup\n\tpytest -q\n"
-OWN_JUDGEMENT = ["MODEL1", "MODEL4", "MODEL7"]
+OWN_JUDGEMENT = ["MODEL1", "MODEL3", "MODEL4", "MODEL7"]
 
 
 @pytest.fixture

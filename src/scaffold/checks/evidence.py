@@ -11,6 +11,7 @@ from scaffold.checks.reading import Repo, mapping, several
 FAULTS = r"^src/[^/]+/production/rehearse/faults\.yaml$"
 REHEARSAL, TESTS = "reports/rehearsal.json", "reports/tests.xml"
 EVALUATION, STALENESS = "reports/evaluate.json", "reports/staleness.json"
+SEARCH = "reports/search.json"
 REPORTS = (REHEARSAL, EVALUATION, STALENESS)
 
 

@@ -49,9 +49,10 @@ class MODEL2(Item):
 class MODEL3(Item):
     """The hyperparameters are tuned.
 
-    Defaults are made for nobody's data: what they cost is unknown until someone searches.
+    Defaults are made for nobody's data: what they cost is unknown until someone searches. Our repos
+    do it with `make search`: its report is a whole point.
 
-    Way out: search the parameters on a validation split (e.g. Optuna), and commit what was tried.
+    Way out: search the parameters on a validation split: `make search` in our repos, or Optuna.
     """
 
     words = (
@@ -59,7 +60,18 @@ class MODEL3(Item):
         "keras_tuner kerastuner katib raytune skopt flaml"
     )
     tested = "optuna gridsearchcv randomizedsearchcv"
-    files = r"(^|/)reports/search\.json$|(^|/)sweep\.ya?ml$"
+    files = r"(^|/)sweep\.ya?ml$"
+
+    @classmethod
+    def judge(cls, subject: Subject) -> Judged:
+        from scaffold.checks.evidence import SEARCH
+
+        if not (subject.evidence.ours and subject.repo.matching(r"/production/search\.py$")):
+            return cls.shown(subject)
+        tried = subject.repo.document(SEARCH).get("tried", [])
+        if not tried:
+            return cls.judged(0.5, "`make search` is there, and was not run")
+        return cls.judged(1, f"{len(tried)} settings were tried", SEARCH)
 
 
 class MODEL4(Item):

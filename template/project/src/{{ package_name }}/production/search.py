@@ -5,10 +5,13 @@ import subprocess
 import sys
 import time
 from math import prod
+from pathlib import Path
 from typing import Any
 
 from . import config, remote
+from .stages import write_json
 
+REPORT = Path("reports/search.json")
 FURTHER = 6  # so often a search goes on beyond an edge
 SCORED = re.compile(r"validation AUC [\d.]+")
 Tried = list[dict[str, Any]]  # of each experiment its name, settings and AUC
@@ -32,7 +35,9 @@ def search() -> None:
             break
         print(f"search: the best lies at an edge: {setting} {further:g} is tried as well", flush=True)
         wanted = grid | {setting: [further]}
-    for each in sorted(tried, key=lambda each: each["auc"]):
+    tried.sort(key=lambda each: each["auc"])
+    write_json(REPORT, {"tried": tried, "best": best})
+    for each in tried:
         now = " (as it is)" if all(each[setting] == params.train[setting] for setting in grid) else ""
         settings = ", ".join(f"{setting} {each[setting]:g}" for setting in grid)
         print(f"search: {each['name']}: validation AUC {each['auc']:.4f} with {settings}{now}")
