@@ -101,7 +101,7 @@ def test_a_rehearsal_that_caught_everything_counts_whole(rehearsed: Path) -> Non
         "infrastructure": 7.0,
         "monitoring": 7.0,
     }
-    assert (found.score, found.weakest) == (3.5, ["model"])
+    assert (found.score, found.weakest) == (4.0, ["model"])
 
 
 @pytest.mark.parametrize("item", BY_FAULT, ids=lambda item: item.code())
