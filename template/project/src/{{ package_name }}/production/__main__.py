@@ -8,13 +8,13 @@ import sys
 from .config import Problem
 
 ALONE = ["contract", "ingest", "validate", "evaluate", "package", "plan", "monitor", "retrain", "card"]
-ALONE += ["budget", "capacity", "watch", "certify", "score", "replay", "gc", "staleness", "search"]
+ALONE += ["budget", "capacity", "watch", "certify", "score", "replay", "staleness", "search"]
 # The module of each verb: it is imported when called, so that `plan` runs where little is installed.
 VERBS = {verb: verb for verb in ALONE} | {
     **dict.fromkeys(("featurize", "train"), "stages"),
     **dict.fromkeys(("down", "status"), "stack"),
     **dict.fromkeys(("up", "promote", "rollback"), "release"),
-    **dict.fromkeys(("push", "pull"), "remote"),
+    **dict.fromkeys(("push", "pull", "gc"), "remote"),
     **{"contract-diff": "diff", "why": "plan", "again": "score", "rehearse": "rehearse.run"},
 }
 WORDS = {"why": ["what"], "score": ["rows", "scored"], "again": ["rows"], "replay": ["id"]}

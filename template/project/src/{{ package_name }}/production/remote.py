@@ -1,7 +1,8 @@
-"""Bring data and models to the DVC remote of .dvc/config, and back: `make push`, `make pull`."""
+"""Bring data and models to the DVC remote of .dvc/config, and back; and delete what no release needs any more."""
 
 import contextlib
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -39,6 +40,27 @@ def pull(keep: int = 3) -> None:
     if outs():
         _dvc("checkout")
     print(f"pull: here is what dvc.lock and {len(needs)} releases need")
+
+
+def gc(keep: int = 3) -> None:
+    """Keep the last releases, the stable one and its way back, with all their data; delete the rest from here."""
+    needs = releases.kept(keep)
+    for release in needs:
+        releases.verify(releases.source(release))
+    if gone := lost(needs):
+        what = f"a release needs {gone}, which is neither in {CACHE} nor on the remote"
+        raise config.Problem(f"gc: {what}; nothing was deleted: `make push` where it is, or keep fewer releases")
+    needed = set().union(*(hashes(named) for named in (outs(), *needs.values())))
+    old = [path for path in releases.FOLDER.glob("*") if path.is_dir() and path.name not in needs]
+    for path in old:
+        shutil.rmtree(path)
+    unused = [path for path in CACHE.glob("*/*") if f"{path.parent.name}{path.name}" not in needed]
+    size = sum(path.stat().st_size for path in unused) / 1e6
+    for path in unused:
+        path.unlink()
+    releases.record("collected", kept=sorted(needs), deleted=[path.name for path in old])
+    print(f"gc: kept {len(needs)} releases and all that they need; deleted {len(old)} releases, "
+          f"{len(unused)} files of data ({size:.1f} MB)")  # fmt: skip
 
 
 def lost(needs: Needs) -> str:
