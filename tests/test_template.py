@@ -70,7 +70,8 @@ REMOTES: dict[str, set[str]] = {
     "azure://store-7919/a": {"dvc-azure"},
     "ssh://ada@store-7919:2222/srv/dvc": {"dvc-ssh"},
 }
-# An axis owns its files: this is all that another answer may change, add or remove.
+# An axis owns its files: this is all that another answer may change, add or remove. What ends in a
+# slash is a folder.
 AXES = {
     "source": {
         f"{PACKAGE}/ingest.py",
@@ -78,7 +79,20 @@ AXES = {
         "contract.yaml",
         "params.yaml",
     },
+    "target": {
+        "Makefile",
+        "deploy/container/",
+        "deploy/compose/",
+        "deploy/kubernetes/",
+        f"{PACKAGE}/production/templates/compose/",
+        f"{PACKAGE}/production/templates/kubernetes/",
+    },
 }
+FLIPS: list[tuple[str, dict[str, str]]] = [
+    ("source", FILES_ANSWERS),
+    ("target", {"target": "compose"}),
+    ("target", {"target": "kubernetes"}),
+]
 
 
 def interview() -> dict[str, dict[str, object]]:
@@ -229,9 +243,19 @@ def test_the_name_changes_names_only(render: Render) -> None:
     assert {name for name in back if back[name] != original[name]} == set()
 
 
-@pytest.mark.parametrize("axis", AXES)
-def test_an_axis_owns_its_files(axis: str, render: Render) -> None:
-    assert changed(render(), render(**FILES_ANSWERS)) == AXES[axis]
+@pytest.mark.parametrize(("axis", "answers"), FLIPS)
+def test_an_axis_owns_its_files(axis: str, answers: dict[str, str], render: Render) -> None:
+    found, owned = changed(render(), render(**answers)), AXES[axis]
+    folders = tuple(name for name in owned if name.endswith("/"))
+    assert {name for name in found if not name.startswith(folders or "//")} == owned - set(folders)
+
+
+def test_a_target_brings_its_own_files_and_no_other_target_s(render: Render) -> None:
+    for target, other in (("compose", "kubernetes"), ("kubernetes", "compose")):
+        names = " ".join(contents(render(target=target)))
+        assert f"/templates/{target}/" in names
+        assert other not in names
+    assert not re.search("compose|kubernetes|container", " ".join(contents(render())))
 
 
 def test_every_question_says_what_it_changes_and_guards_its_answer() -> None:

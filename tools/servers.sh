@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Install what tests of sources and remotes start and pip cannot: PostgreSQL, Redis, OpenSSH; Azurite into .venv.
+# Install what tests start or ask and pip cannot: PostgreSQL, Redis, OpenSSH, what reads the stack's configuration; and
+# Azurite into .venv.
 # Quiet when they are there.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -33,6 +34,10 @@ missing=()
 command -v redis-server >/dev/null || missing+=(redis-server)
 compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || command -v initdb >/dev/null || missing+=(postgresql)
 [ -x /usr/sbin/sshd ] || command -v sshd >/dev/null || missing+=(openssh-server)
+PATH=$PATH:/usr/sbin
+command -v haproxy >/dev/null || missing+=(haproxy)
+command -v promtool >/dev/null || missing+=(prometheus)
+command -v amtool >/dev/null || missing+=(prometheus-alertmanager)
 command -v npm >/dev/null || missing+=(npm)
 [ ${#missing[@]} -eq 0 ] || install
 [ -x .venv/bin/azurite-blob ] ||
