@@ -85,6 +85,21 @@ def test_a_file_of_another_target_is_stale(planned: Planned, tmp_path: Path) -> 
     assert not [path for path in (root / "ops/derived/kubernetes").rglob("*") if path.is_file()]
 
 
+@pytest.mark.parametrize("target", ["compose", "kubernetes"])
+def test_each_promise_changes_the_lines_that_declare_it(target: str, planned: Planned) -> None:
+    """The emitted test of the planner, without the chain that its fixtures train."""
+    tests = ["-k", "declares or stale or why", "--noconftest", "-p", "no:cacheprovider"]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "tests/test_plan.py", *tests],
+        cwd=planned(target).parents[1],
+        env=os.environ | {"PYTHONPATH": "src"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "4 passed" in done.stdout
+
+
 # --- the images ---------------------------------------------------------------------------------
 
 
