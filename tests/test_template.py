@@ -341,8 +341,11 @@ def test_variants_of_one_stage_have_one_signature() -> None:
 # --- nothing dead, nothing left over ------------------------------------------------------------
 
 
+EACH = [{}, FILES_ANSWERS, *map(about_a_server, SERVERS), *FLIPS["target"]]
+
+
 @pytest.mark.parametrize(
-    "answers", [{}, FILES_ANSWERS, *map(about_a_server, SERVERS)], ids=["sample", "files", *SERVERS]
+    "answers", EACH, ids=lambda answers: answers.get("target", answers.get("source", "sample"))
 )
 def test_no_tag_is_left_over(answers: dict[str, str], render: Render) -> None:
     """Only files that are rendered can keep one; report pages are templates of their own."""
@@ -358,7 +361,7 @@ def test_no_tag_is_left_over(answers: dict[str, str], render: Render) -> None:
 
 
 @pytest.mark.parametrize(
-    "answers", [{}, FILES_ANSWERS, *map(about_a_server, SERVERS)], ids=["sample", "files", *SERVERS]
+    "answers", EACH, ids=lambda answers: answers.get("target", answers.get("source", "sample"))
 )
 def test_emitted_files_parse_and_are_not_empty(answers: dict[str, str], render: Render) -> None:
     emitted = render(**answers)
