@@ -41,7 +41,8 @@ def start(slot: str) -> None:
     """Serve the release to which run/<slot>/release leads, from its image; one that is not here is built."""
     release = _release(slot)
     if _engine("image", "inspect", f"{NAME}:{release}").returncode:
-        subprocess.run(["bash", "deploy/container/image.sh", NAME, release], check=True)
+        if subprocess.run(["bash", "deploy/container/image.sh", NAME, release]).returncode:
+            raise config.Problem(f"image: {NAME}:{release} cannot be built; see above")
     if os.getuid() == 0:
         subprocess.run(["chown", "-R", _user(), f"run/{slot}"], check=True)
     _compose("up", "--detach", "--no-deps", slot)
