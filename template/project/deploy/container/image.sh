@@ -23,5 +23,4 @@ read -ra options <<<"${BUILD_OPTIONS-}"
 options+=(${BASE:+--build-arg "BASE=$BASE"} --label "release=$release" --tag "$image")
 [[ $builder == *docker ]] || options+=(--format docker) # the other format knows no health check
 "$builder" build "${options[@]}" --file "deploy/container/$file" "$context"
-bytes=$("$builder" image inspect --format '{{.Size}}' "$image" 2>/dev/null || echo 0)
-echo "image: $image, $((bytes / 1000000)) MB"
+echo "image: $image, $("$builder" images --format '{{.Size}}' "$image" | head -n 1)"
