@@ -57,7 +57,7 @@ def python(project: Path, code: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-c", code],
         cwd=project,
-        env=os.environ | path | {"PYTHONPATH": "src", "STACK": "containers"},
+        env=os.environ | path | {"PYTHONPATH": "src", "STACK": "containers", "ENGINE": "docker"},
         capture_output=True,
         text=True,
     )

@@ -9,7 +9,7 @@ from . import config
 
 FILE, PROXY = "ops/derived/compose/compose.yaml", Path("run/proxy/haproxy.sock")
 NAME = Path(__file__).parents[1].name.replace("_", "-")
-ENGINE = next(filter(shutil.which, ("docker", "podman")), "docker")
+ENGINE = os.environ.get("ENGINE") or next(filter(shutil.which, ("docker", "podman")), "docker")
 LOG = f"{ENGINE} logs {NAME}-{{}}"
 SLOTS, OTHERS = ("blue", "green"), ("proxy", "prometheus", "alertmanager", "grafana", "monitor")
 
@@ -28,7 +28,8 @@ def end() -> None:
 
 
 def runs() -> bool:
-    return states().get("proxy") == "running"
+    """Return whether there is a container of ours, be it one that has stopped."""
+    return bool(states())
 
 
 def states() -> dict[str, str]:
