@@ -100,6 +100,13 @@ def test_each_promise_changes_the_lines_that_declare_it(target: str, planned: Pl
     assert "4 passed" in done.stdout
 
 
+@pytest.mark.parametrize("target", ["compose", "kubernetes"])
+def test_the_code_of_a_target_passes_the_emitted_linter(target: str, planned: Planned) -> None:
+    root = planned(target).parents[1]
+    for words in (["check"], ["format", "--check"]):
+        run(sys.executable, "-m", "ruff", *words, "--quiet", "--no-cache", root)
+
+
 # --- the images ---------------------------------------------------------------------------------
 
 

@@ -41,9 +41,9 @@ def states() -> dict[str, str]:
 def start(slot: str) -> None:
     """Serve the release to which run/<slot>/release leads, from its image; one that is not here is built."""
     release = _release(slot)
-    if _engine("image", "inspect", f"{NAME}:{release}").returncode:
-        if subprocess.run(["bash", "deploy/container/image.sh", NAME, release]).returncode:
-            raise config.Problem(f"image: {NAME}:{release} cannot be built; see above")
+    missing = _engine("image", "inspect", f"{NAME}:{release}").returncode
+    if missing and subprocess.run(["bash", "deploy/container/image.sh", NAME, release]).returncode:
+        raise config.Problem(f"image: {NAME}:{release} cannot be built; see above")
     if os.getuid() == 0:
         subprocess.run(["chown", "-R", _user(), f"run/{slot}"], check=True)
     _compose("up", "--detach", "--no-deps", slot)
