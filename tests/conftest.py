@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from copier import run_copy
 
-pytest_plugins = ["servers", "updating"]
+pytest_plugins = ["servers", "updating", "manifests"]
 ROOT = Path(__file__).resolve().parents[1]
 CLI = [sys.executable, "-m", "scaffold"]
 FILES_ANSWERS = {

@@ -131,7 +131,7 @@ def test_changing_the_source_asks_what_it_brings_up(terminal: Terminal, tmp_path
     child.send(DOWN + "\r")
     child.expect_exact("Which answer?")
     child.expect_exact("Back")
-    child.send("\x1b[A" * 5 + "\r")  # Up from the first goes round to the end of the list.
+    child.send("\x1b[A" * 6 + "\r")  # Up from the first goes round to the end of the list.
     child.expect_exact("Where does the data come from")
     child.send(DOWN + "\r")
     for question in ("Which file or folder", "Which column is to", "Which column says"):

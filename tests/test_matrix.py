@@ -18,6 +18,7 @@ Render = Callable[..., Path]
 # Of each question its default's neighbours: choices all, texts that hurt, numbers from low to high.
 VALUES: dict[str, list[object]] = {
     "source": ["sample", "files", "object_store", "postgres", "stream"],
+    "target": ["local", "compose", "kubernetes"],
     "remote_url": [
         "../store",
         "s3://store/a",

@@ -70,7 +70,8 @@ REMOTES: dict[str, set[str]] = {
     "azure://store-7919/a": {"dvc-azure"},
     "ssh://ada@store-7919:2222/srv/dvc": {"dvc-ssh"},
 }
-# An axis owns its files: this is all that another answer may change, add or remove.
+# An axis owns its files: this is all that another answer may change, add or remove. What ends in a
+# slash is a folder.
 AXES = {
     "source": {
         f"{PACKAGE}/ingest.py",
@@ -78,6 +79,19 @@ AXES = {
         "contract.yaml",
         "params.yaml",
     },
+    "target": {
+        "Makefile",
+        "deploy/container/",
+        "deploy/kubernetes/",
+        f"{PACKAGE}/production/containers.py",
+        f"{PACKAGE}/production/cluster.py",
+        f"{PACKAGE}/production/templates/compose/",
+        f"{PACKAGE}/production/templates/kubernetes/",
+    },
+}
+FLIPS = {
+    "source": [FILES_ANSWERS],
+    "target": [{"target": "compose"}, {"target": "kubernetes"}],
 }
 
 
@@ -231,7 +245,20 @@ def test_the_name_changes_names_only(render: Render) -> None:
 
 @pytest.mark.parametrize("axis", AXES)
 def test_an_axis_owns_its_files(axis: str, render: Render) -> None:
-    assert changed(render(), render(**FILES_ANSWERS)) == AXES[axis]
+    found = set().union(*(changed(render(), render(**answers)) for answers in FLIPS[axis]))
+    folders = {name for name in AXES[axis] if name.endswith("/")}
+    for folder in folders:
+        assert [name for name in found if name.startswith(folder)]
+        found = {name for name in found if not name.startswith(folder)}
+    assert found == AXES[axis] - folders
+
+
+def test_a_target_brings_its_own_files_and_no_other_target_s(render: Render) -> None:
+    for target, other in (("compose", "kubernetes"), ("kubernetes", "compose")):
+        names = " ".join(contents(render(target=target)))
+        assert f"/templates/{target}/" in names
+        assert other not in names
+    assert not re.search("compose|kubernetes|container", " ".join(contents(render())))
 
 
 def test_every_question_says_what_it_changes_and_guards_its_answer() -> None:
@@ -314,8 +341,11 @@ def test_variants_of_one_stage_have_one_signature() -> None:
 # --- nothing dead, nothing left over ------------------------------------------------------------
 
 
+EACH = [{}, FILES_ANSWERS, *map(about_a_server, SERVERS), *FLIPS["target"]]
+
+
 @pytest.mark.parametrize(
-    "answers", [{}, FILES_ANSWERS, *map(about_a_server, SERVERS)], ids=["sample", "files", *SERVERS]
+    "answers", EACH, ids=lambda answers: answers.get("target", answers.get("source", "sample"))
 )
 def test_no_tag_is_left_over(answers: dict[str, str], render: Render) -> None:
     """Only files that are rendered can keep one; report pages are templates of their own."""
@@ -331,7 +361,7 @@ def test_no_tag_is_left_over(answers: dict[str, str], render: Render) -> None:
 
 
 @pytest.mark.parametrize(
-    "answers", [{}, FILES_ANSWERS, *map(about_a_server, SERVERS)], ids=["sample", "files", *SERVERS]
+    "answers", EACH, ids=lambda answers: answers.get("target", answers.get("source", "sample"))
 )
 def test_emitted_files_parse_and_are_not_empty(answers: dict[str, str], render: Render) -> None:
     emitted = render(**answers)
@@ -363,8 +393,9 @@ def test_every_seeded_path_of_the_manifest_exists(render: Render) -> None:
     seeded = manifest[manifest.index("# Yours") : manifest.rindex("{% endif %}")].split("\n")
     patterns = [line.lstrip("/") for line in seeded if line.startswith("/")]
     assert patterns
+    emitted = [render(), render(target="kubernetes")]
     for pattern in patterns:
-        assert list(render().glob(pattern)), pattern
+        assert any(list(each.glob(pattern)) for each in emitted), pattern
 
 
 def test_no_emitted_path_troubles_another_system(render: Render) -> None:

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Install what tests of sources and remotes start and pip cannot: PostgreSQL, Redis, OpenSSH; Azurite into .venv.
+# Install what tests start or ask and pip cannot: PostgreSQL, Redis, OpenSSH, what reads the stack's configuration, what
+# builds and runs images; and Azurite into .venv.
 # Quiet when they are there.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -33,6 +34,15 @@ missing=()
 command -v redis-server >/dev/null || missing+=(redis-server)
 compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || command -v initdb >/dev/null || missing+=(postgresql)
 [ -x /usr/sbin/sshd ] || command -v sshd >/dev/null || missing+=(openssh-server)
+PATH=$PATH:/usr/sbin
+command -v haproxy >/dev/null || missing+=(haproxy)
+command -v promtool >/dev/null || missing+=(prometheus)
+command -v amtool >/dev/null || missing+=(prometheus-alertmanager)
+# To build and run images: bridges and their names, and what holds a pod together.
+for tool in buildah podman runc debootstrap catatonit iptables; do
+  command -v "$tool" >/dev/null || missing+=("$tool")
+done
+[ -e /usr/lib/podman/netavark ] || missing+=(netavark aardvark-dns)
 command -v npm >/dev/null || missing+=(npm)
 [ ${#missing[@]} -eq 0 ] || install
 [ -x .venv/bin/azurite-blob ] ||

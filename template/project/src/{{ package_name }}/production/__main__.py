@@ -39,6 +39,7 @@ def main() -> int:
     known["budget"].add_argument("--acknowledge", default="")
     known["promote"].add_argument("release", nargs="?")
     known["monitor"].add_argument("--watch-minutes", type=float, required=True)
+    known["monitor"].add_argument("--host", default="127.0.0.1")
     known["rehearse"].add_argument("--only", default="")
     options = vars(parser.parse_args())
     verb = options.pop("verb")

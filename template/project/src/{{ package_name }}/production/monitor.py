@@ -38,10 +38,11 @@ class Handler(BaseHTTPRequestHandler):
         """Say nothing: what matters is in run/alerts.jsonl."""
 
 
-def monitor(watch_minutes: float) -> None:
-    """Serve on loopback until stopped, and run watch so often, in a process of its own: it takes memory and time."""
-    threading.Thread(target=_watch, args=(watch_minutes,), daemon=True).start()
-    ThreadingHTTPServer(("127.0.0.1", config.params().ports.monitor), Handler).serve_forever()
+def monitor(watch_minutes: float, host: str) -> None:
+    """Serve until stopped; run watch so often (0: another does), in a process of its own: it takes memory and time."""
+    if watch_minutes:
+        threading.Thread(target=_watch, args=(watch_minutes,), daemon=True).start()
+    ThreadingHTTPServer((host, config.params().ports.monitor), Handler).serve_forever()
 
 
 def _watch(minutes: float) -> None:

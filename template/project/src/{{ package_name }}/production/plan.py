@@ -117,7 +117,7 @@ def plan(check: bool = False, json: bool = False) -> int:
         return 1 if problems else 0
     if problems:
         raise config.Problem("\n".join("{where}: {what}; {way_out}".format(**each) for each in problems))
-    paths = [path for path in (Path(".github/CODEOWNERS"), *DERIVED.glob("*")) if path.is_file()]
+    paths = [path for path in (Path(".github/CODEOWNERS"), *DERIVED.rglob("*")) if path.is_file()]
     there = {path.as_posix(): path.read_text(encoding="utf-8", errors="replace") for path in paths}
     changed = sorted(name for name in there | files if there.get(name) != files.get(name))
     if check and changed:

@@ -97,6 +97,7 @@ def follow(given: Facts) -> Facts:
         "slo": slo,
         "handle": {name: _handle(slo["owners"], promise["owner"]) for name, promise in slo["objectives"].items()},
         "ports": given["params"]["ports"],
+        "at": dict.fromkeys(given["params"]["ports"], "127.0.0.1") | {"bind": "127.0.0.1", "run": "run"},
         "capacity": {name: known[name] for name in told}
         | {"machine": price["machine"], "origin": origin, "measured": bool(measured), "currency": "USD"},
         "error_budget": {name: known[name] for name in ("window_days", "requests", "bad_requests")},

@@ -1,0 +1,18 @@
+# The verbs of the stack mean its containers; a rehearsal and the tests keep to processes of their own.
+export STACK := containers
+rehearse test: export STACK := processes
+
+.PHONY: image deploy promote rollback
+image: package ## build the images: of the newest release, and of what watches and retrains
+	@bash deploy/container/image.sh {{ project_name }}
+	@bash deploy/container/image.sh {{ project_name }} jobs
+
+deploy: image up ## start it where it is to run: in containers on this host
+
+promote: setup ## let the newest release in, step by step (RELEASE=id for another)
+	$(RUN) promote $${RELEASE:+"$$RELEASE"}
+	@bash deploy/local/tag.sh {{ package_name }} production
+
+rollback: setup ## back to the release before
+	$(RUN) rollback
+	@bash deploy/local/tag.sh {{ package_name }} production
