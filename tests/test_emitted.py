@@ -112,9 +112,7 @@ def settings_are_searched_as_experiments(root: Path) -> None:
     )
     assert "didn't change, skipping" in make(root, "train")
     # DVC has written the file its own way; `make retrain` still finds its way in it.
-    moved = (
-        "from own.production import config as c; c.set_params(train_until='2013-03-01 00:00:00')"
-    )
-    subprocess.run([root / ".venv/bin/python", "-c", moved], cwd=root, check=True)
-    split = yaml.safe_load(params.read_text())["split"]
-    assert split["train_until"] == "2013-03-01 00:00:00"
+    moved = "from late_flights.production import config; config.set_params(train_until='{}')"
+    day = "2013-03-01 00:00:00"
+    subprocess.run([root / ".venv/bin/python", "-c", moved.format(day)], cwd=root, check=True)
+    assert yaml.safe_load(params.read_text())["split"]["train_until"] == day
