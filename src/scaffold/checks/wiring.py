@@ -83,6 +83,7 @@ class SC007(Guard):
     @classmethod
     def find(cls, subject: Subject) -> Iterator[Finding]:
         repo = subject.repo
+        planned = _planned(repo) if subject.evidence.ours else set()
         for pattern, named in (
             (KUSTOMIZE, _kustomized),
             (COMPOSE, _composed),
@@ -91,7 +92,8 @@ class SC007(Guard):
             for path in repo.matching(pattern):
                 for name in filter(_is_place, named(repo.document(path))):
                     place = beside(path, name)
-                    if not repo.has(place) and not place.startswith(".."):
+                    there = repo.has(place) or _made(place, planned)
+                    if not there and not place.startswith(".."):
                         yield cls.finding(f"{name} does not exist", path, repo.line(path, name))
 
 
@@ -105,7 +107,7 @@ def _outs(path: str, stages: dict[str, Any]) -> Iterator[str]:
 
 def _planned(repo: Repo) -> set[str]:
     """Return what `make setup` of our repos derives: a new project does not have it yet."""
-    names = (path.rpartition("/")[2] for path in repo.matching(TEMPLATES))
+    names = (path.partition("/templates/")[2] for path in repo.matching(TEMPLATES))
     return {f"ops/derived/{name}" for name in names}
 
 
