@@ -4,7 +4,7 @@ import re
 import subprocess
 import sys
 import time
-from math import prod
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -45,22 +45,23 @@ def search() -> None:
 
 
 def _try(name: str, grid: dict[str, list[Any]], tried: Tried) -> Tried:
-    """Run an experiment for each combination, two at a time; return all so far."""
+    """Run an experiment for each combination, beside the work tree; return all so far."""
     import dvc.api  # takes a second
 
-    asked = [f"--set-param=train.{each}={','.join(f'{value:g}' for value in grid[each])}" for each in grid]
-    name, done, count = f"{name}-{len(tried)}", 0, prod(map(len, grid.values()))
-    if _run("dvc", "exp", "run", "--queue", "--name", name, *asked, "train").wait():
-        raise config.Problem("search: DVC cannot queue the experiments; try `dvc exp run --queue train`")
-    for line in _run("dvc", "exp", "run", "--run-all", "--jobs", "2").stdout or []:
-        if score := SCORED.search(line):
-            done += 1
-            print(f"search: {done} of {count}, {score[0]}", flush=True)
+    said, combinations = "", list(product(*grid.values()))
+    for number, values in enumerate(combinations, 1):
+        # One after the other: with DVC's queue, a worker now and then never ends.
+        asked = [f"--set-param=train.{each}={value:g}" for each, value in zip(grid, values, strict=True)]
+        run = _run("dvc", "exp", "run", "--temp", "--name", f"{name}-{len(tried) + number}", *asked, "train")
+        said = run.communicate()[0]
+        score = SCORED.search(said)
+        print(f"search: {number} of {len(combinations)}, {score[0] if score else 'known from before'}", flush=True)
     mine = [row for row in dvc.api.exp_show() if str(row["Experiment"]).startswith(name)]
-    found = [row for row in mine if row["State"] != "Failed" and row["validation_auc"]]
-    if not tried and not found:
-        raise config.Problem(f"search: no experiment came to an end with a score; see why: dvc queue logs {name}-1")
-    return tried + [
+    found = [row for row in mine if row.get("validation_auc")]
+    if not found:
+        why = (said.strip() or "DVC said nothing").splitlines()[-1]
+        raise config.Problem(f"search: no experiment ended with a score: {why}; try `dvc exp run --temp train`")
+    return [
         {"name": row["Experiment"], "auc": row["validation_auc"]} | {each: row[f"train.{each}"] for each in grid}
         for row in found
     ]
