@@ -15,7 +15,7 @@ from scaffold import __version__
 from scaffold.cli_check import check
 from scaffold.cli_look import diff, status
 from scaffold.cli_update import update
-from scaffold.edge import errors_as_json, somebody_there
+from scaffold.edge import AsJson, errors_as_json, somebody_there
 from scaffold.errors import Infeasible, Problem, Refused
 
 if TYPE_CHECKING:
@@ -112,9 +112,7 @@ def new(
         str | None, typer.Option(metavar="VERSION", help="Its tag, branch or commit.")
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Write without a review.")] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the result as JSON, and nothing else.")
-    ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Ask, plan, show, and then write a project with its first commit."""
     with errors_as_json(as_json):

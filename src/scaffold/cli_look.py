@@ -7,22 +7,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scaffold.edge import errors_as_json
+from scaffold.edge import AsJson, Project, errors_as_json
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
 
 def diff(
-    project: Annotated[
-        Path, typer.Argument(help="The project, or a folder in it.", show_default=False)
-    ] = Path(),
+    project: Project = Path(),
     patch: Annotated[
         bool, typer.Option("--patch", help="Show the lines of what is ours, as a diff.")
     ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the result as JSON, and nothing else.")
-    ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Say what was changed in a project against its version of the template."""
     with errors_as_json(as_json):
@@ -42,9 +38,7 @@ def status(
         bool,
         typer.Option("--branches", help="Put the update of each that is behind on a branch."),
     ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the result as JSON, and nothing else.")
-    ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Say how many projects stand: version, newest version, what is not committed, rehearsal."""
     with errors_as_json(as_json):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scaffold.edge import errors_as_json, somebody_there
+from scaffold.edge import AsJson, Project, errors_as_json, somebody_there
 from scaffold.errors import Problem, Refused
 
 if TYPE_CHECKING:
@@ -21,9 +21,7 @@ MINE, THEIRS = "Keep mine", "Take the template's; mine stays in the history"
 
 
 def update(
-    project: Annotated[
-        Path, typer.Argument(help="The project, or a folder in it.", show_default=False)
-    ] = Path(),
+    project: Project = Path(),
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would happen, and change nothing.")
     ] = False,
@@ -40,9 +38,7 @@ def update(
         list[str] | None, typer.Option(metavar="KEY=VALUE", help="Change an answer; repeatable.")
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Apply without a review.")] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the result as JSON, and nothing else.")
-    ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Bring a project to a newer template: merge, show, and only then change its files."""
     with errors_as_json(as_json):

@@ -4,8 +4,17 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from scaffold.errors import Problem
+
+Project = Annotated[
+    Path, typer.Argument(help="The project, or a folder in it.", show_default=False)
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON, and nothing else.")]
 
 
 @contextmanager
