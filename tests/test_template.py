@@ -2,7 +2,6 @@
 
 import ast
 import re
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -402,31 +401,3 @@ def test_no_emitted_path_troubles_another_system(render: Render) -> None:
     for name in contents(render()):
         assert re.fullmatch(r"[A-Za-z0-9._/-]+", name), name
         assert len(name) < 100
-
-
-# --- the emitted workflow -----------------------------------------------------------------------
-
-LINTERS = [
-    ["actionlint"],
-    ["zizmor", "--offline", "--quiet"],
-    ["check-jsonschema", "--builtin-schema", "vendor.github-workflows"],
-]
-
-
-@pytest.mark.parametrize("linter", LINTERS, ids=lambda command: command[0])
-@pytest.mark.parametrize("house", ["generator", "emitted"])
-def test_workflows_pass_their_linters(linter: list[str], house: str, render: Render) -> None:
-    root = ROOT if house == "generator" else render()
-    workflows = sorted((root / ".github/workflows").glob("*.yml"))
-    assert workflows
-    tool = Path(sys.executable).parent / linter[0]
-    done = subprocess.run([tool, *linter[1:], *workflows], cwd=root, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
-def test_the_workflow_linter_bites(tmp_path: Path) -> None:
-    (tmp_path / "bad.yml").write_text("on: push\njobs: {a: {runs-on: ubuntu-latest, step: []}}\n")
-    tool = Path(sys.executable).parent / "actionlint"
-    done = subprocess.run([tool, tmp_path / "bad.yml"], capture_output=True, text=True)
-    assert done.returncode != 0
-    assert "step" in done.stdout

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from conftest import commit_all, git
+from conftest import ROOT, commit_all, git
 
 Render = Callable[..., Path]
 ACT = Path(sys.executable).with_name("act")
@@ -154,3 +154,29 @@ def test_a_bad_release_is_taken_back_and_told(runner: Runner) -> None:
     assert not passed
     assert done[:2] == ["make promote", "make up status"]
     assert done[2] == "gh issue create --title A release did not get in --body too many errors"
+
+
+LINTERS = [
+    ["actionlint"],
+    ["zizmor", "--offline", "--quiet"],
+    ["check-jsonschema", "--builtin-schema", "vendor.github-workflows"],
+]
+
+
+@pytest.mark.parametrize("linter", LINTERS, ids=lambda command: command[0])
+@pytest.mark.parametrize("house", ["generator", "emitted"])
+def test_workflows_pass_their_linters(linter: list[str], house: str, render: Render) -> None:
+    root = ROOT if house == "generator" else render()
+    workflows = sorted((root / ".github/workflows").glob("*.yml"))
+    assert workflows
+    tool = Path(sys.executable).parent / linter[0]
+    done = subprocess.run([tool, *linter[1:], *workflows], cwd=root, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_workflow_linter_bites(tmp_path: Path) -> None:
+    (tmp_path / "bad.yml").write_text("on: push\njobs: {a: {runs-on: ubuntu-latest, step: []}}\n")
+    tool = Path(sys.executable).parent / "actionlint"
+    done = subprocess.run([tool, tmp_path / "bad.yml"], capture_output=True, text=True)
+    assert done.returncode != 0
+    assert "step" in done.stdout

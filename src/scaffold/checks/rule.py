@@ -1,6 +1,7 @@
 """What a rule is: a tiny class whose name is its code and whose docstring is its page."""
 
 import inspect
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
@@ -57,12 +58,13 @@ class Rule:
         return Finding(cls.code(), cls.level, cls.title(), what, cls.why(), out, path, line)
 
 
-class Guard(Rule):
+class Guard(Rule, ABC):
     """A rule of ours: each breach is a finding with its place."""
 
     @classmethod
+    @abstractmethod
     def find(cls, subject: Subject) -> Iterator[Finding]:
-        raise NotImplementedError
+        """Yield each breach."""
 
 
 class Item(Rule):
