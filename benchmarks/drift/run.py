@@ -6,6 +6,7 @@ process of its own: CPU seconds and peak memory of the whole of it, imports incl
 """
 
 import argparse
+import importlib
 import json
 import os
 import shutil
@@ -21,7 +22,7 @@ import yaml
 
 HERE = Path(__file__).resolve().parent
 FILE = 50_000  # rows of the log in a file, as the service writes them: 16 MiB of JSON
-OURS = "import sys; from {package}.production import watch; watch.watch()"
+OURS = "from {package}.production import watch; watch.watch()"
 EVIDENTLY = """
 import pandas as pd
 from evidently import Report
@@ -90,10 +91,9 @@ sys.exit(os.waitstatus_to_exitcode(status))
 """
 
 
-def measure(code: str, folder: Path, source: Path) -> dict[str, float]:
+def measure(code: str, folder: Path, environment: dict[str, str]) -> dict[str, float]:
     """Return CPU seconds and peak MB of a process."""
     command = [sys.executable, "-ISc", BETWEEN, sys.executable, "-c", code]
-    environment = os.environ | {"PYTHONPATH": str(source)}
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(f"an engine broke: {done.stderr}")
@@ -108,15 +108,18 @@ def main() -> None:
     given = options.parse_args()
     project, found, large = given.project.resolve(), {}, {}
     (package,) = (path.parent.name for path in (project / "src").glob("*/production"))
+    sys.path.insert(0, source := str(project / "src"))
+    lean = importlib.import_module(f"{package}.production.monitor").LEAN  # as it starts watch
+    environment = os.environ | {"PYTHONPATH": source} | lean
     engines = {"ours": OURS.format(package=package), "Evidently": EVIDENTLY, "SciPy": SCIPY}
     for rows in (given.rows, 10 * given.rows):
         with tempfile.TemporaryDirectory() as name:
             prepare(project, folder := Path(name), rows)
             if rows > given.rows:
-                large = measure(engines["ours"], folder, project / "src")
+                large = measure(engines["ours"], folder, environment)
                 continue
             for engine, code in engines.items():
-                runs = [measure(code, folder, project / "src") for _ in range(given.rounds)]
+                runs = [measure(code, folder, environment) for _ in range(given.rounds)]
                 found[engine] = {
                     key: statistics.median(run[key] for run in runs) for key in runs[0]
                 }
