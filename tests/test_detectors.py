@@ -46,6 +46,7 @@ def without(root: Path, *faults: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.stack
 def test_what_no_detector_watches_gets_through(project: Path, tmp_path: Path) -> None:
     """All at once: what is still caught is caught by something else than it says."""
     make(project, "package", minutes=10)

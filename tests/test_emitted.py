@@ -13,7 +13,7 @@ import yaml
 
 from conftest import CLI, commit_all, git, make
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.stack]
 
 
 # Flights, written down as a stranger would hand them over: a flat file, names with spaces, 0 and 1.

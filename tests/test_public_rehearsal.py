@@ -10,6 +10,7 @@ from test_public_data import public
 
 
 @pytest.mark.slow
+@pytest.mark.stack
 def test_a_set_without_time_survives_its_rehearsal(
     project: Path, template: Path, tmp_path: Path
 ) -> None:

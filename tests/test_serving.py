@@ -9,7 +9,7 @@ import pytest
 
 from conftest import ROOT, make
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.stack]
 
 
 def test_the_benchmark_measures_ours_beside_the_floor(project: Path, tmp_path: Path) -> None:

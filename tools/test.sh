@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
-# Run every test: the fast ones on two cores; then the public data sets, beside all that needs the stack's own ports.
-# Options are pytest's.
+# Run every test: the fast ones on two cores; then those that start the stack one by one, and the other slow ones
+# beside them, on what those leave of the machine. Options are pytest's.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 pytest=(.venv/bin/python -m pytest "$@")
 "${pytest[@]}" -m "not slow" -n 2 --dist loadfile
 log=$(mktemp)
-nice "${pytest[@]}" -m slow tests/test_public_data.py >"$log" 2>&1 &
-public=$!
-trap 'kill "$public" 2>/dev/null || true; rm -f "$log"' EXIT
+nice -n 19 "${pytest[@]}" -m "slow and not stack" -n 2 --dist worksteal --durations 10 >"$log" 2>&1 &
+beside=$!
+trap 'kill "$beside" 2>/dev/null || true; rm -f "$log"' EXIT
 status=0
-"${pytest[@]}" -m slow --durations 10 --ignore tests/test_public_data.py || status=1
-wait "$public" || status=1
+"${pytest[@]}" -m stack --durations 10 || status=1
+wait "$beside" || status=1
 cat "$log"
 exit "$status"
