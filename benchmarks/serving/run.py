@@ -54,6 +54,8 @@ SERVERS = {
     "LitServe": Server(["litserve==0.2.19", *LOOP], ["plain_litserve.py", "{port}"]),
     "Ray Serve": Server(["ray[serve]==2.60.0", *LOOP], ["plain_ray.py", "{port}"], "/batch"),
 }
+EMPTY = "empty BentoML"  # without a model: no BentoML service is ready sooner
+STARTED = SERVERS | {EMPTY: Server(SERVERS["BentoML"].needs, [*BENTO, "empty_bentoml:Empty"])}
 
 
 class Usage(NamedTuple):
@@ -122,7 +124,7 @@ def serving(
             "RAY_USAGE_STATS_ENABLED": "0",
         }
         Path(extra["BENTOML_HOME"]).mkdir()
-        command = [str(python), *(part.format(port=port) for part in SERVERS[name].command)]
+        command = [str(python), *(part.format(port=port) for part in STARTED[name].command)]
         begun, log = time.perf_counter(), (WORK / f"{name}.log").open("wb")
         started = subprocess.Popen(
             ["taskset", "--cpu-list", str(LAST_CORE), *command],
@@ -207,6 +209,8 @@ def measure(name: str, project: Path, release: Path, seconds: float) -> dict[str
         found["open"] = told
         if name == "ours":
             found["log"] = log_cost(project, release)
+            with serving(EMPTY, project, release, golden["rows"][0]) as (_, _, empty):
+                found["empty"] = {"ready_s": empty}
         found["server"] = {"ready_s": ready, "memory_mb": usage(tree).memory_mb}
     return found
 
