@@ -4,6 +4,7 @@ import base64
 import contextlib
 import importlib.util
 import os
+import random
 import re
 import shutil
 import socket
@@ -22,9 +23,12 @@ AZURE_KEY = base64.b64encode(PASSWORD.encode()).decode()
 
 
 def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
+    """Return a port that nobody listens on, below those that the system gives to clients."""
+    while True:
+        port = random.randrange(10_000, 32_000)
+        with socket.socket() as one, contextlib.suppress(OSError):
+            one.bind(("127.0.0.1", port))
+            return port
 
 
 def listen_elsewhere(params: Path) -> None:
