@@ -56,8 +56,18 @@ def test_it_passes_its_own_tests(project: Path) -> None:
     assert " skipped" not in said
 
 
-def test_what_is_derived_is_up_to_date(project: Path) -> None:
+def test_what_is_derived_is_up_to_date_or_the_stack_does_not_start(project: Path) -> None:
     make(project, "plan", "CHECK=--check")
+    promises = project / "slo.yaml"
+    before = promises.read_text()
+    promises.write_text(before.replace("peak_rps: 50", "peak_rps: 51"))
+    try:
+        done = subprocess.run(["make", "up"], cwd=project, capture_output=True, text=True)
+    finally:
+        promises.write_text(before)
+    assert done.returncode
+    assert "not what follows; run `make plan`" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_it_survives_its_rehearsal(project: Path) -> None:
