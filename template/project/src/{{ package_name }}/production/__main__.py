@@ -15,7 +15,7 @@ VERBS = {verb: verb for verb in ALONE} | {
     **dict.fromkeys(("down", "status"), "stack"),
     **dict.fromkeys(("up", "promote", "rollback"), "release"),
     **dict.fromkeys(("push", "pull", "gc"), "remote"),
-    **{"contract-diff": "diff", "why": "plan", "again": "score", "rehearse": "rehearse.run"},
+    **{"contract-diff": "contract", "why": "plan", "again": "score", "rehearse": "rehearse.run"},
 }
 WORDS = {"why": ["what"], "score": ["rows", "scored"], "again": ["rows"], "replay": ["id"]}
 FLAGS = {"contract": ["--json"], "plan": ["--check", "--json"], "why": ["--json"], "card": ["--check"]}
