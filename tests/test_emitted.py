@@ -45,6 +45,31 @@ def test_it_passes_its_own_types(project: Path) -> None:
     make(project, "types")
 
 
+def test_a_secret_and_a_licence_that_is_not_allowed_are_refused(project: Path) -> None:
+    make(project, "licences")
+    assert "bentoml" in (project / "reports/sbom.json").read_text()
+    token = "ghp_" + "1bcdefghij1234567890ABCDEFGHIJ123456"
+    (project / "notes.txt").write_text(f"token = {token}\n")
+    git(project, "add", "notes.txt")
+    git(project, "commit", "--quiet", "--message", "a secret")
+    try:
+        with pytest.raises(AssertionError, match=r"(?s)REDACTED.*notes\.txt") as caught:
+            make(project, "lint")
+        assert token not in str(caught.value)
+    finally:
+        git(project, "reset", "--quiet", "HEAD~1")
+        (project / "notes.txt").unlink()
+    (site,) = project.glob(".venv/lib/*/site-packages")
+    (site / "sesame-1.dist-info").mkdir()
+    about = "Metadata-Version: 2.1\nName: sesame\nVersion: 1\nLicense: GPL-3.0-only\n"
+    (site / "sesame-1.dist-info/METADATA").write_text(about)
+    try:
+        with pytest.raises(AssertionError, match=r"GPL-3\.0-only was found for package sesame"):
+            make(project, "licences")
+    finally:
+        shutil.rmtree(site / "sesame-1.dist-info")
+
+
 def test_its_formatter_changes_nothing(project: Path) -> None:
     make(project, "format")
     assert git(project, "diff", "--stat") == ""
