@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+import yaml
 from polars import selectors
 
 from . import config, matrix, releases, remote, score
@@ -21,7 +22,13 @@ PACKAGE, NUMBER = Path(__file__).parents[1], "_number"
 SERVING = ["__init__", "__main__", "config", "releases", "matrix", "store", "score"]
 SERVING += ["service", "front", "answers", "inputs", "predictions"]
 CODE = ["__init__", "features", "train", *(f"production/{name}" for name in SERVING)]
-FILES = [MODEL, LEVELS, PROFILE, *map(Path, ("contract.yaml", "slo.yaml", "bentofile.yaml", "requirements-serve.txt"))]
+FILES = [MODEL, LEVELS, PROFILE, *map(Path, ("contract.yaml", "slo.yaml", "requirements-serve.txt"))]
+# The release is built in a folder that holds only these; its versions are pinned, so that no index is asked.
+BENTOFILE = {
+    "service": f"{PACKAGE.name}.production.service:Service",
+    "include": [f"{PACKAGE.name}/**", "*.json", "*.txt", "*.yaml"],
+    "python": {"requirements_txt": "requirements-serve.txt", "lock_packages": False},
+}
 
 
 def package() -> str:
@@ -35,6 +42,7 @@ def package() -> str:
         for name, source in ({str(path): path for path in FILES} | code).items():
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(source, root / name)
+        (root / "bentofile.yaml").write_text(yaml.safe_dump(BENTOFILE), encoding="utf-8")
         _add_golden(root)
         paths = sorted(path for path in root.rglob("*") if path.is_file())
         files = {path.relative_to(root).as_posix(): releases.digest(path) for path in paths}
