@@ -69,7 +69,7 @@ def test_what_dependabot_renews_is_there(render: Render) -> None:
 
 
 def test_main_asks_for_an_owner_and_for_a_check_that_exists(render: Render) -> None:
-    rules = json.loads((render() / ".github/ruleset.json").read_text())
+    rules = json.loads((render() / ".github/rulesets/main.json").read_text())
     assert rules["conditions"]["ref_name"]["include"] == ["~DEFAULT_BRANCH"]
     known = {rule["type"]: rule.get("parameters") for rule in rules["rules"]}
     assert known["pull_request"]["require_code_owner_review"]
@@ -78,7 +78,7 @@ def test_main_asks_for_an_owner_and_for_a_check_that_exists(render: Render) -> N
     assert asked == set(ci["jobs"])  # A check that nobody runs would let nothing in, ever.
     assert {"deletion", "non_fast_forward"} <= known.keys()
     readme = (render() / "README.md").read_text()
-    assert "gh api repos/{owner}/{repo}/rulesets --input .github/ruleset.json" in readme
+    assert "gh api repos/{owner}/{repo}/rulesets --input .github/rulesets/main.json" in readme
 
 
 FORMS = ["SECURITY.md", "pull_request_template.md", "ISSUE_TEMPLATE/change.md"]
