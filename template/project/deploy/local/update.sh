@@ -19,10 +19,14 @@ tools=$(mktemp -d)
 trap 'rm -rf "$tools"' EXIT
 mkdir -p reports
 python3 -m venv "$tools"
-if "$tools/bin/pip" install --quiet "git+$url" 2>/dev/null && [ -x "$tools/bin/scaffold" ]; then
+pip=("$tools/bin/pip")
+if command -v uv >/dev/null; then
+  pip=(env VIRTUAL_ENV="$tools" uv pip)
+fi
+if "${pip[@]}" install --quiet "git+$url" 2>/dev/null && [ -x "$tools/bin/scaffold" ]; then
   "$tools/bin/scaffold" update --yes | tee reports/update.md
 else
-  "$tools/bin/pip" install --quiet 'copier>=9.18,<10'
+  "${pip[@]}" install --quiet 'copier>=9.18,<10'
   "$tools/bin/copier" update --quiet --defaults
   git add --all
   if git grep --cached --line-number -E '^(<{7}|>{7}) '; then
