@@ -4,6 +4,7 @@ Minutes, not seconds: it installs its own environment, trains, and rehearses on 
 """
 
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -136,8 +137,27 @@ def settings_are_searched_as_experiments(root: Path) -> None:
         float(score), abs=1e-4
     )
     assert "didn't change, skipping" in make(root, "train")
+    a_worse_change_is_compared_and_refused(root)
     # DVC has written the file its own way; `make retrain` still finds its way in it.
     moved = "from late_flights.production import config; config.set_params(train_until='{}')"
     day = "2013-03-01 00:00:00"
     subprocess.run([root / ".venv/bin/python", "-c", moved.format(day)], cwd=root, check=True)
     assert yaml.safe_load(params.read_text())["split"]["train_until"] == day
+
+
+def a_worse_change_is_compared_and_refused(root: Path) -> None:
+    """Trained beside its base, in a clone: releases, ledger and files here stay as they are."""
+    commit_all(root)
+    params = root / "params.yaml"
+    params.write_text(re.sub("num_iterations: .*", "num_iterations: 1", params.read_text()))
+    commit_all(root)
+    releases = sorted((root / "releases").iterdir())
+    with pytest.raises(AssertionError, match="gate champion: its AUC is"):
+        make(root, "compare")
+    page = (root / "reports/candidate.md").read_text()
+    base, head = re.findall(r"release (\w{12}) -> ", (root.with_suffix(".log")).read_text())
+    assert page.startswith(f"# Release {head} against {base}, which its base makes")
+    assert "| champion | no |" in page
+    assert (sorted((root / "releases").iterdir()), git(root, "status", "--short")) == (releases, "")
+    assert not (root / "run/compare").exists()
+    git(root, "revert", "--no-edit", "HEAD")

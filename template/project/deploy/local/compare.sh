@@ -6,7 +6,8 @@ top=$PWD head=$(git rev-parse HEAD) base=$(git rev-parse --verify "$2^{commit}")
 rm -rf run/compare "$page"
 git init --quiet run/compare
 trap 'rm -rf "$top/run/compare"' EXIT
-python -c "from $name.production.rehearse import lab; lab.link_source(lab.Path('run/compare'))"
+# Where params.yaml is wrong, the verbs below say so.
+python -c "from $name.production.rehearse import lab; lab.link_source(lab.Path('run/compare'))" 2>/dev/null || true
 cd run/compare
 export PYTHONPATH=$PWD/src
 verb() { python -m "$name.production" "$@"; }
@@ -14,7 +15,8 @@ verb() { python -m "$name.production" "$@"; }
 judge() { # judge COMMIT: as it is in git; what the cache of DVC knows is not made again
   git fetch --quiet --depth 1 "$top" "$1" && git checkout --quiet --force --detach "$1" && rm -rf reports &&
     { [ ! -e "$top/.dvc/config.local" ] || cp "$top/.dvc/config.local" .dvc; } &&
-    dvc config --quiet --local cache.dir "$top/.dvc/cache" && verb plan >/dev/null && dvc repro --quiet evaluate
+    dvc config --quiet --local cache.dir "$top/.dvc/cache" && verb plan >/dev/null && dvc repro --quiet train &&
+    verb evaluate # always anew: DVC does not know against whom
 }
 
 if judge "$base" && verb package; then
