@@ -73,7 +73,7 @@ def test_a_new_project_has_no_error_and_half_of_what_it_declares(project: Path) 
     assert all(each.way_out.startswith("make rehearse") for each in findings(found, BY_FAULT))
     assert {name: found.points(name) for name in found.sections} == {
         "data": 3.0,
-        "model": 2.5,
+        "model": 3.5,
         "infrastructure": 3.5,
         "monitoring": 3.5,
     }
@@ -97,11 +97,11 @@ def test_a_rehearsal_that_caught_everything_counts_whole(rehearsed: Path) -> Non
     assert judged(found, "INFRA5") == (1, f"shown by a run: {REPLAYED}")
     assert {name: found.points(name) for name in found.sections} == {
         "data": 6.0,
-        "model": 4.0,
+        "model": 5.0,
         "infrastructure": 7.0,
         "monitoring": 7.0,
     }
-    assert (found.score, found.weakest) == (4.0, ["model"])
+    assert (found.score, found.weakest) == (5.0, ["model"])
 
 
 @pytest.mark.parametrize("item", BY_FAULT, ids=lambda item: item.code())

@@ -4,6 +4,7 @@ Minutes, not seconds: it installs its own environment, trains, and rehearses on 
 """
 
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -43,6 +44,31 @@ def test_it_passes_its_own_linters(project: Path) -> None:
 
 def test_it_passes_its_own_types(project: Path) -> None:
     make(project, "types")
+
+
+def test_a_secret_and_a_licence_that_is_not_allowed_are_refused(project: Path) -> None:
+    make(project, "licences")
+    assert "bentoml" in (project / "reports/sbom.json").read_text()
+    token = "ghp_" + "1bcdefghij1234567890ABCDEFGHIJ123456"
+    (project / "notes.txt").write_text(f"token = {token}\n")
+    git(project, "add", "notes.txt")
+    git(project, "commit", "--quiet", "--message", "a secret")
+    try:
+        with pytest.raises(AssertionError, match=r"(?s)REDACTED.*notes\.txt") as caught:
+            make(project, "lint")
+        assert token not in str(caught.value)
+    finally:
+        git(project, "reset", "--quiet", "HEAD~1")
+        (project / "notes.txt").unlink()
+    (site,) = project.glob(".venv/lib/*/site-packages")
+    (site / "sesame-1.dist-info").mkdir()
+    about = "Metadata-Version: 2.1\nName: sesame\nVersion: 1\nLicense: GPL-3.0-only\n"
+    (site / "sesame-1.dist-info/METADATA").write_text(about)
+    try:
+        with pytest.raises(AssertionError, match=r"GPL-3\.0-only was found for package sesame"):
+            make(project, "licences")
+    finally:
+        shutil.rmtree(site / "sesame-1.dist-info")
 
 
 def test_its_formatter_changes_nothing(project: Path) -> None:
@@ -121,8 +147,27 @@ def settings_are_searched_as_experiments(root: Path) -> None:
         float(score), abs=1e-4
     )
     assert "didn't change, skipping" in make(root, "train")
+    a_worse_change_is_compared_and_refused(root)
     # DVC has written the file its own way; `make retrain` still finds its way in it.
     moved = "from late_flights.production import config; config.set_params(train_until='{}')"
     day = "2013-03-01 00:00:00"
     subprocess.run([root / ".venv/bin/python", "-c", moved.format(day)], cwd=root, check=True)
     assert yaml.safe_load(params.read_text())["split"]["train_until"] == day
+
+
+def a_worse_change_is_compared_and_refused(root: Path) -> None:
+    """Trained beside its base, in a clone: releases, ledger and files here stay as they are."""
+    commit_all(root)
+    params = root / "params.yaml"
+    params.write_text(re.sub("num_iterations: .*", "num_iterations: 1", params.read_text()))
+    commit_all(root)
+    releases = sorted((root / "releases").iterdir())
+    with pytest.raises(AssertionError, match="gate champion: its AUC is"):
+        make(root, "compare")
+    page = (root / "reports/candidate.md").read_text()
+    base, head = re.findall(r"release (\w{12}) -> ", (root.with_suffix(".log")).read_text())
+    assert page.startswith(f"# Release {head} against {base}, which its base makes")
+    assert "| champion | no |" in page
+    assert (sorted((root / "releases").iterdir()), git(root, "status", "--short")) == (releases, "")
+    assert not (root / "run/compare").exists()
+    git(root, "revert", "--no-edit", "HEAD")

@@ -1,11 +1,21 @@
 #!/bin/bash
-# Put what a retraining changed on a branch, and ask for a review with the comparison as its text (needs gh).
+# propose.sh BRANCH TITLE TEXT [PATH...]: put what is staged, and what changed in these paths, on a branch, and ask for a
+# review with the file TEXT (needs gh). A branch that is there already stays, unless its name is given as +BRANCH.
 set -euo pipefail
-branch=retrain-$(date -u +%Y-%m-%d)
-git switch --quiet --force-create "$branch"
-git add params.yaml dvc.lock docs
-git -c user.name=retrain -c user.email=retrain@localhost commit --quiet --message "Retrain: see the pull request"
+name=$1 branch=${1#+} title=$2 text=$3
+shift 3
+[ $# -eq 0 ] || git add "$@"
+if git diff --cached --quiet; then
+  echo "propose: nothing changed"
+  exit 0
+fi
 gh auth setup-git
-git push --quiet origin --tags # the candidate's: no branch leads to it
+if [ "$name" = "$branch" ] && [ "$(git ls-remote --heads origin "$branch")" ]; then
+  echo "propose: $branch waits for its review already"
+  exit 0
+fi
+git switch --quiet --force-create "$branch"
+git -c user.name=robot -c user.email=robot@localhost commit --quiet --message "$title"
+git push --quiet origin --tags # a candidate's: no branch leads to it
 git push --quiet --force origin "$branch"
-gh pr create --head "$branch" --title "Retrain: a candidate of the newest labels" --body-file reports/candidate.md
+gh pr create --head "$branch" --title "$title" --body-file "$text"

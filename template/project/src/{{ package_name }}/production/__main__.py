@@ -8,14 +8,15 @@ import sys
 from .config import Problem
 
 ALONE = ["contract", "ingest", "validate", "evaluate", "package", "plan", "monitor", "retrain", "card"]
-ALONE += ["budget", "capacity", "watch", "certify", "score", "replay", "staleness", "search"]
+ALONE += ["budget", "capacity", "watch", "certify", "score", "staleness", "search"]
 # The module of each verb: it is imported when called, so that `plan` runs where little is installed.
 VERBS = {verb: verb for verb in ALONE} | {
     **dict.fromkeys(("featurize", "train"), "stages"),
     **dict.fromkeys(("down", "status"), "stack"),
     **dict.fromkeys(("up", "promote", "rollback"), "release"),
     **dict.fromkeys(("push", "pull", "gc"), "remote"),
-    **{"contract-diff": "diff", "why": "plan", "again": "score", "rehearse": "rehearse.run"},
+    **dict.fromkeys(("again", "replay"), "score"),
+    **{"contract-diff": "contract", "why": "plan", "rehearse": "rehearse.run", "compare": "retrain"},
 }
 WORDS = {"why": ["what"], "score": ["rows", "scored"], "again": ["rows"], "replay": ["id"]}
 FLAGS = {"contract": ["--json"], "plan": ["--check", "--json"], "why": ["--json"], "card": ["--check"]}

@@ -14,9 +14,9 @@ import numpy as np
 import polars as pl
 
 from . import columns, config, matrix, metrics
+from .columns import shuffled, thinned, times
 from .facts import plain
 from .ingest import typed
-from .parse import shuffled, thinned, times
 from .promises import inputs
 
 SAMPLE, LABELLED = 100_000, 500  # rows; of the labelled, three fifths are learnt from, and one fifth judges

@@ -7,7 +7,7 @@ import polars as pl
 
 from .. import ingest as yours
 from . import config
-from .parse import numbers, shuffled, thinned, times
+from .columns import numbers, shuffled, thinned, times
 from .stages import RAW, write
 
 ROWS = "source_rows"  # in the metadata of data/raw.parquet

@@ -10,17 +10,25 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+import yaml
 from polars import selectors
 
-from . import config, diff, matrix, releases, remote, score
+from . import config, matrix, releases, remote, score
+from .contract import check
 from .stages import HISTORY, LEVELS, MODEL, PROFILE, RAW, REPORT, VALID, load_features, read_json, write_json
 
 PACKAGE, NUMBER = Path(__file__).parents[1], "_number"
 # The serving image holds what answers requests and nothing else: no DVC, no Evidently, no Polars.
-SERVING = ["__init__", "__main__", "config", "releases", "lean", "matrix", "store", "score"]
+SERVING = ["__init__", "__main__", "config", "releases", "matrix", "store", "score"]
 SERVING += ["service", "front", "answers", "inputs", "predictions"]
 CODE = ["__init__", "features", "train", *(f"production/{name}" for name in SERVING)]
-FILES = [MODEL, LEVELS, PROFILE, *map(Path, ("contract.yaml", "slo.yaml", "bentofile.yaml", "requirements-serve.txt"))]
+FILES = [MODEL, LEVELS, PROFILE, *map(Path, ("contract.yaml", "slo.yaml", "requirements-serve.txt"))]
+# The release is built in a folder that holds only these; its versions are pinned, so that no index is asked.
+BENTOFILE = {
+    "service": f"{PACKAGE.name}.production.service:Service",
+    "include": [f"{PACKAGE.name}/**", "*.json", "*.txt", "*.yaml"],
+    "python": {"requirements_txt": "requirements-serve.txt", "lock_packages": False},
+}
 
 
 def package() -> str:
@@ -28,12 +36,13 @@ def package() -> str:
     if not MODEL.exists():
         raise config.Problem(f"package: {MODEL} not found; run `make train`")
     if stable := releases.stable():
-        diff.check(config.contract(releases.source(stable)), config.contract())
+        check(config.contract(releases.source(stable)), config.contract())
     with tempfile.TemporaryDirectory() as folder:
         root, code = Path(folder, "source"), {f"{PACKAGE.name}/{name}.py": PACKAGE / f"{name}.py" for name in CODE}
         for name, source in ({str(path): path for path in FILES} | code).items():
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(source, root / name)
+        (root / "bentofile.yaml").write_text(yaml.safe_dump(BENTOFILE), encoding="utf-8")
         _add_golden(root)
         paths = sorted(path for path in root.rglob("*") if path.is_file())
         files = {path.relative_to(root).as_posix(): releases.digest(path) for path in paths}

@@ -34,14 +34,24 @@ def retrain(until: datetime | None = None) -> None:
         for path, text in before.items():
             path.write_bytes(text)
         raise
-    facts, usd_per_hour = read_json(REPORT), promises.inputs()["price"]["usd_per_hour"]
+    _page(release, "which serves")
+    print(f"retrain: {release} is compared in {CANDIDATE.with_suffix('.md')}; `make promote` lets it in")
+
+
+def compare() -> None:
+    """Package what was judged last, gates held or not, and compare it; see deploy/local/compare.sh."""
+    _page(package.package(), "which its base makes")
+
+
+def _page(release: str, which: str) -> None:
+    """Write reports/candidate.json and .md: this release beside the champion, and in the headline which that is."""
+    facts, usd_per_hour = read_json(REPORT) | {"which": which}, promises.inputs()["price"]["usd_per_hour"]
     for role, name in {"model": release, "champion": releases.stable()}.items():
         if role in facts and name:
             p50, p99, hours = map(float, releases.ask(name, "-c", TIMED.format(package.PACKAGE.name)).split())
             facts[role] |= {"release": name, "p50_ms": p50, "p99_ms": p99, "usd_per_1000": hours * usd_per_hour}
     write_json(CANDIDATE, facts)
     CANDIDATE.with_suffix(".md").write_text(plan.page("candidate.md", facts), encoding="utf-8")
-    print(f"retrain: {release} is compared in {CANDIDATE.with_suffix('.md')}; `make promote` lets it in")
 
 
 def _split(until: datetime | None) -> dict[str, str]:

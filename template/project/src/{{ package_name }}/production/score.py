@@ -1,15 +1,24 @@
-"""The engine that turns rows into probabilities: in the service, in bulk, and for golden rows."""
+"""The engine that turns rows into probabilities: in the service, in bulk, for golden rows, and again from the log."""
 
+import contextlib
+import functools
+import importlib
 import json
 import os
+import sys
+import tempfile
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from .. import features as yours_features
-from . import config, lean, matrix
+from . import config, matrix, releases
 from .store import Store
+
+# Module: package. A development environment has these, the serving image has not.
+HEAVY = {name: name for name in ("pandas", "matplotlib", "dask", "pyarrow")} | {"sklearn": "scikit-learn"}
 
 
 class Engine:
@@ -22,7 +31,7 @@ class Engine:
         self.codes = matrix.codes(self.levels)
         self.prior = json.loads((root / "model/profile.json").read_text(encoding="utf-8"))["prior"]
         self.store = Store(Path(os.environ.get("HISTORY", "data/history.sqlite")), self.contract)
-        self.yours = lean.train_code()
+        self.yours = train_code()
         self.model = self.yours.load((root / "model/model.txt").read_text(encoding="utf-8"))
 
     def encode(self, rows: list[dict[str, Any]]) -> np.ndarray:
@@ -63,6 +72,37 @@ def again(rows: str) -> None:
     print(json.dumps(told | {"features": {name: array.tolist() for name, array in features.items()}}))
 
 
+def replay(id: str) -> None:
+    """Print a logged prediction, its features and contributions; refuse if they are not the same to the bit."""
+    import polars as pl  # none of these is in the serving image
+
+    from . import segments, watch
+
+    told = segments.read({"id": pl.String, "release": pl.String, "fallback": pl.Boolean})
+    told = told.drop_nulls("release").filter(pl.col("id") == id)
+    if told.is_empty():
+        way_out = "give the request_id of an answer, for a row of a list with its number: ID=request_id:0"
+        raise config.Problem(f"replay: no prediction {id} is in run/*/predictions-*; {way_out}")
+    release, fallback = told["release"][0], told["fallback"][0]
+    if fallback:
+        raise config.Problem(f"replay: {id} was answered by the fallback of release {release}, not by its model")
+    root = releases.source(release)
+    releases.verify(root)
+    rows, said, _ = watch.read_log(config.contract(root))
+    mine = said["id"] == id
+    with tempfile.TemporaryDirectory() as folder:
+        rows.filter(mine).write_parquet(path := Path(folder, "rows.parquet"))
+        again = json.loads(releases.ask(release, "-m", str(__package__), "again", str(path)))
+    was = said.filter(mine)["prediction"].to_list()
+    for name, values in again["features"].items():
+        print(f"replay: {name:24} {values[0]}")
+    print(f"replay: contributions {json.dumps(again['contributions'][0], ensure_ascii=False)}")
+    if again["predictions"] != was:
+        what = f"release {release} answers {again['predictions'][0]} now, and {was[0]} was logged"
+        raise config.Problem(f"replay: {id}: {what}; was its environment changed? See constraints.txt")
+    print(f"replay: prediction {was[0]}, the same to the bit, from release {release}")
+
+
 def score(rows: str, scored: str, root: Path = Path()) -> None:
     """Write a Parquet file with one column, or one per class; `root` is a release's source folder."""
     import polars as pl  # not in the serving image
@@ -82,3 +122,21 @@ def read(scored: str) -> np.ndarray:
 
     found = pl.read_parquet(scored).to_numpy()
     return found if found.shape[1] > 1 else found[:, 0]
+
+
+@functools.cache
+def train_code() -> ModuleType:
+    """Return your train.py, and with it LightGBM, without what that imports only because it finds it: seconds of each
+    verb. What requirements-serve.txt names stays visible: your model may need it.
+    """
+    files = [parent / "requirements-serve.txt" for parent in Path(__file__).parents[2:4]]  # of a release, of the repo
+    needed = "".join(path.read_text(encoding="utf-8").lower() for path in files if path.exists())
+    hidden = [name for name, package in HEAVY.items() if name not in sys.modules and package not in needed]
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
+    try:
+        with contextlib.suppress(ImportError):  # the model is another's
+            importlib.import_module("lightgbm")
+    finally:
+        for name in hidden:
+            del sys.modules[name]
+    return importlib.import_module("..train", __package__)

@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from .parse import thinned
+from .columns import thinned
 
 Schema = dict[str, Any]  # Polars types, by column
 LOCK, LEVEL = Path("run/predictions.lock"), 12  # zstd: 25 bytes a row; at 3 it is 28, at 19 it takes 20 times as long

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from .. import features as yours_features
-from . import config, drift, history, lean, matrix, metrics
+from . import config, drift, history, matrix, metrics, score
 
 RAW, VALID, FEATURES = (Path(f"data/{name}.parquet") for name in ("raw", "valid", "features"))
 HISTORY, REPORT, SCORE = Path("data/history.sqlite"), Path("reports/evaluate.json"), Path("reports/train.json")
@@ -77,12 +77,12 @@ def learn(
     levels = {name: matrix.levels(array) for name, array in some.items()}
     settings = {"objective": contract.task, "num_class": contract.several or 1, "seed": params.seed} | params.train
     x = matrix.encode(some, matrix.codes(levels))
-    return lean.train_code().train(x, y[rows], levels, settings, progress), levels
+    return score.train_code().train(x, y[rows], levels, settings, progress), levels
 
 
 def predict(text: str, levels: Levels, found: matrix.Columns) -> np.ndarray:
     """Return what a model says of features."""
-    yours = lean.train_code()
+    yours = score.train_code()
     return np.asarray(yours.predict(yours.load(text), matrix.encode(found, matrix.codes(levels))))
 
 

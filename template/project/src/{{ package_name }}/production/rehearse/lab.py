@@ -70,7 +70,7 @@ def check(name: str) -> None:
 
 def copy_repo(root: Path) -> None:
     """Copy code and promises, without data, models and releases."""
-    for name in ("contract.yaml", "slo.yaml", "params.yaml", "bentofile.yaml", "requirements-serve.txt"):
+    for name in ("contract.yaml", "slo.yaml", "params.yaml", "requirements-serve.txt"):
         shutil.copy(name, root)
     for name in ("src", "ops", ".github", "docs"):
         shutil.copytree(name, root / name)

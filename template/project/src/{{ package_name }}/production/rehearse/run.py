@@ -21,6 +21,16 @@ from .lab import LIVE, OFFLINE, DoesNotApply, copy_repo, link_source
 from .traffic import Sent, Traffic
 
 BENCH, QUIET_WINDOWS = Path(".rehearsal"), 4  # so many windows of drift must pass without an alarm
+TABLE = """\
+# {{ caught }} of {{ apply }} faults caught; control: {{ control | join("; ") or "quiet" }}
+
+| fault | verdict | caught by | seconds to detect | what it said | answer | control |
+|---|---|---|---:|---|---|---|
+{% for r in results -%}
+| {{ r.id }} | {{ r.verdict }} | {{ r.by }} | {{ "%.1f" % r.seconds if r.seconds is defined }} |
+{{- " " ~ r.said | default("") | replace("|", "\\\\|") }} | {{ r.answer }} | {{ r.control }} |
+{% endfor %}
+"""
 FUNCTIONS = vars(watching) | vars(serving) | vars(new_release)  # among them one for each fault of the running stack
 
 
@@ -50,9 +60,9 @@ def rehearse(only: str = "") -> int:
     pages = jinja2.Environment(loader=loader, autoescape=jinja2.select_autoescape(), lstrip_blocks=True)
     facts = story | {"slo": config.slo(), "dataset": config.contract().dataset, "time": time}
     facts["picture"] = picture.draw(story, sent) if sent else ""
-    for kind in ("html", "md"):
-        text = pages.get_template(f"report.{kind}").render(facts)
-        (reports / f"rehearsal.{kind}").write_text(text, encoding="utf-8")
+    text = jinja2.Template(TABLE).render(facts)
+    for kind, page in (("html", pages.get_template("report.html").render(facts)), ("md", text)):
+        (reports / f"rehearsal.{kind}").write_text(page, encoding="utf-8")
     print(f"\n{text}\n-> {reports / 'rehearsal.html'}")
     return int(story["caught"] < story["apply"] or bool(story["control"]))
 
