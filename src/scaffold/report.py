@@ -101,6 +101,35 @@ class Written:
 
 
 @dataclass(frozen=True)
+class Adopted:
+    """What `scaffold adopt` proposes: a branch that adds files, and one to compare with."""
+
+    root: Path
+    branch: str  # Yours, and what it lacked.
+    written: str  # The branch of what the template writes alone.
+    commit: str
+    added: list[str]
+    kept: list[str]  # Yours, where the template would have written something else.
+    answers: dict[str, Any]
+    plan: Plan
+    notes: list[str]
+
+    def as_json(self) -> str:
+        return json.dumps({**asdict(self), "root": str(self.root)}, indent=2)
+
+
+JOINED = {  # In small letters: some file systems know no others.
+    "makefile": "its verbs run everything",
+    "pyproject.toml": "how the package is built, tested and linted",
+    ".gitignore": "data, models and reports stay out of git",
+    ".pre-commit-config.yaml": "what `make lint` runs",
+    "params.yaml": "the planner knows its own keys only",
+    "dvc.yaml": "the stages from rows to a release",
+    "readme.md": "may stay yours",
+}
+
+
+@dataclass(frozen=True)
 class Change:
     """What an update does to one file."""
 

@@ -1,5 +1,6 @@
 """What a person sees of a result: Rich renderables, which the edge prints."""
 
+from shlex import quote
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -10,7 +11,9 @@ from rich.tree import Tree
 
 from scaffold.report import (
     EDITS,
+    JOINED,
     KINDS,
+    Adopted,
     Change,
     Comparison,
     Draft,
@@ -91,6 +94,28 @@ def written_view(written: Written, folder: str) -> RenderableType:
         Text.from_markup(done),
         Text.from_markup(f"Next: [bold]make -C {escape(folder)} {verbs}[/]"),
     )
+
+
+def adopted_view(done: Adopted) -> RenderableType:
+    """Show what a branch adds, what of the user's is in the way of more, and what to type next."""
+    parts = [Text(f"Note: {note}", style="yellow") for note in done.notes]
+    head = f"[green]Made[/] the branch [bold]{done.branch}[/], commit {done.commit[:7]}: it adds"
+    parts.append(Text.from_markup(f"{head} {len(done.added)} files. Your files are as they were."))
+    if done.kept:
+        parts.append(Text(f"Yours, and kept: join them by hand ({len(done.kept)})", style="yellow"))
+        parts.extend(Text(f"  {path}{_joined(path)}") for path in done.kept)
+        parts.append(
+            Text(f"Compare:  git diff {done.branch} {done.written} -- {quote(done.kept[0])}")
+        )
+    parts.append(Text(f"Look:     git diff --stat HEAD {done.branch}"))
+    parts.append(Text(f"Merge:    git merge {done.branch}; from then on scaffold update works"))
+    parts.append(Text(f"Drop:     git branch -D {done.branch} {done.written}"))
+    return Group(*parts)
+
+
+def _joined(path: str) -> str:
+    note = JOINED.get(path.casefold())
+    return f": {note}" if note else ""
 
 
 def update_view(found: Update) -> RenderableType:
