@@ -118,17 +118,6 @@ class Adopted:
         return json.dumps({**asdict(self), "root": str(self.root)}, indent=2)
 
 
-JOINED = {  # In small letters: some file systems know no others.
-    "makefile": "its verbs run everything",
-    "pyproject.toml": "how the package is built, tested and linted",
-    ".gitignore": "data, models and reports stay out of git",
-    ".pre-commit-config.yaml": "what `make lint` runs",
-    "params.yaml": "the planner knows its own keys only",
-    "dvc.yaml": "the stages from rows to a release",
-    "readme.md": "may stay yours",
-}
-
-
 @dataclass(frozen=True)
 class Change:
     """What an update does to one file."""

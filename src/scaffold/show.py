@@ -11,7 +11,6 @@ from rich.tree import Tree
 
 from scaffold.report import (
     EDITS,
-    JOINED,
     KINDS,
     Adopted,
     Change,
@@ -26,6 +25,15 @@ from scaffold.report import (
 
 SHOWN = 40  # columns
 STYLES = {"conflict": "red", "asked": "yellow", "seeded": "dim", "yours": "dim"}
+JOINED = {  # In small letters: some file systems know no others.
+    "makefile": "its verbs run everything",
+    "pyproject.toml": "how the package is built, tested and linted",
+    ".gitignore": "data, models and reports stay out of git",
+    ".pre-commit-config.yaml": "what `make lint` runs",
+    "params.yaml": "the planner knows its own keys only",
+    "dvc.yaml": "the stages from rows to a release",
+    "readme.md": "may stay yours",
+}
 
 
 def draft_view(draft: Draft) -> RenderableType:
