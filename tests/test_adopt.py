@@ -17,7 +17,7 @@ MINE = {
     "ten.txt": "mine\n",  # The template has another of that name, ...
     "Gone.txt": "mine, and spelled otherwise\n",
     "picture.bin": b"\0old",  # ... or the same, ...
-    "slo.yaml": "peak_rps: 7\n",  # ... which no update touches.
+    "slo.yaml": "peak_rps: 777\n",  # ... which no update touches.
     "src/churn/model.py": "MINE = True\n",
 }
 
@@ -49,6 +49,7 @@ def test_a_branch_adds_what_is_lacking_and_touches_nothing(
     mine, parent = contents(demo), git(demo, "rev-parse", "HEAD").strip()
     found = adopted(typed, demo, origin, "--data", "peak_rps=80")
     assert found["kept"] == ["Gone.txt", "slo.yaml", "ten.txt"]
+    assert "slo.yaml: makes no sense; mend it" in found["notes"]  # As the planner finds yours.
     assert git(demo, "rev-parse", "scaffold/adopt", "scaffold/adopt~1").split() == [
         found["commit"],
         parent,

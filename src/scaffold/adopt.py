@@ -9,13 +9,20 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from scaffold import files
+from scaffold.emitted import plan
 from scaffold.errors import Problem
+from scaffold.options import Template
 from scaffold.project import ANSWERS_FILE, git, identity_environment
 from scaffold.report import Adopted, Draft
 from scaffold.repository import Repository, Tree
 
 BRANCH, WRITTEN = "scaffold/adopt", "scaffold/template"
-NONE_OF_YOURS = "none of yours is changed"
+PROMISES = (
+    "contract.yaml",
+    "slo.yaml",
+    "params.yaml",
+    "ops/prices.yaml",
+)  # The planner reads them.
 
 
 @dataclass(frozen=True)
@@ -86,12 +93,27 @@ def compared(repository: Repository, head: str, made: Draft) -> Proposal:
     return Proposal(ours, theirs, kept)
 
 
-def propose(repository: Repository, head: str, made: Draft) -> Adopted:
+def _judged(repository: Repository, found: Proposal, made: Draft, template: Template) -> list[str]:
+    """Let the planner read yours where it would read ours; return what it finds wrong with them."""
+    mine = {path: found.ours[path] for path in PROMISES if found.kept.get(path) == path}
+    contents = repository.blobs(mine.values())
+    for path, entry in mine.items():
+        (made.root / path).write_bytes(contents[entry])
+    try:
+        said = plan(made.root, template).problems if mine else []
+    except Problem as problem:
+        return [f"the planner cannot read your {', '.join(mine)}: {problem.what}"]
+    return [f"{each.where}: {each.what}; {each.way_out}" for each in said]
+
+
+def propose(repository: Repository, head: str, made: Draft, template: Template) -> Adopted:
     """Make both branches: yours with what it lacks, and what the template writes alone."""
     found = compared(repository, head, made)
     result = {**found.ours, **found.added}
     files.require_free(repository, result, head)
     who = identity_environment(repository.top)
+    note = "git knows no identity of yours: the commits are by scaffold@localhost"
+    notes = [*made.notes, *_judged(repository, found, made, template), *([note] if who else [])]
 
     def commit(tree: Tree, message: str, *parents: str) -> str:
         above = [word for parent in parents for word in ("-p", parent)]
@@ -99,12 +121,12 @@ def propose(repository: Repository, head: str, made: Draft) -> Adopted:
         return git(repository.top, *words, environment=who).strip()
 
     added = sorted(found.added)
-    adopted = commit(result, f"Adopt the template: {len(added)} files, {NONE_OF_YOURS}", head)
+    adopted = commit(
+        result, f"Adopt the template: {len(added)} files, none of yours is changed", head
+    )
     branches = {BRANCH: adopted, WRITTEN: commit(found.theirs, "What the template writes alone")}
     told = "".join(f"create refs/heads/{name} {each}\n" for name, each in branches.items())
     git(repository.top, "update-ref", "--stdin", told=told)
-    note = "git knows no identity of yours: the commits are by scaffold@localhost"
-    notes = [*made.notes, note] if who else made.notes
     return Adopted(
         repository.top,
         BRANCH,

@@ -64,7 +64,7 @@ def _proposed(
             )
 
         agreed = reviewed(render(), render, "scaffold adopt") if review else feasible(render())
-        return propose(repository, head, agreed)
+        return propose(repository, head, agreed, template)
 
 
 def _show(done: "Adopted") -> None:
