@@ -20,6 +20,7 @@ from scaffold.edge import (
     AsJson,
     AskNothing,
     Pairs,
+    Preset,
     Ref,
     Source,
     consent,
@@ -89,6 +90,7 @@ def new(
     defaults: AskNothing = False,
     data: Pairs = None,
     answers: AnswersFile = None,
+    preset: Preset = None,
     from_data: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Fit the project to this CSV, Parquet file or folder."),
@@ -116,7 +118,7 @@ def new(
         if rows and (size := rows.megabytes()) > LARGE_MB:
             typer.echo(f"Reading {size:,.0f} MB: a minute or so for each gigabyte.", err=True)
         ask, review = consent(as_json, defaults or yes or answers is not None, yes)
-        given = Given.read(data or [], answers)
+        given = Given.read(data or [], answers, preset)
         given = given.with_data(rows) if rows else given
         chosen = Template.chosen(template, ref)
         done = _create(dest, chosen, given, rows, ask=ask, review=review)

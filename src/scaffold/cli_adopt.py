@@ -11,6 +11,7 @@ from scaffold.edge import (
     AsJson,
     AskNothing,
     Pairs,
+    Preset,
     Ref,
     Source,
     consent,
@@ -29,6 +30,7 @@ def adopt(
     defaults: AskNothing = False,
     data: Pairs = None,
     answers: AnswersFile = None,
+    preset: Preset = None,
     template: Source = None,
     ref: Ref = None,
     yes: Annotated[bool, typer.Option("--yes", help="Make the branch without a review.")] = False,
@@ -39,7 +41,7 @@ def adopt(
         from scaffold.options import Given, Template
 
         ask, review = consent(as_json, defaults or yes or answers is not None, yes)
-        given, chosen = Given.read(data or [], answers), Template.chosen(template, ref)
+        given, chosen = Given.read(data or [], answers, preset), Template.chosen(template, ref)
         done = _proposed(repo, chosen, given, ask, review)
         print(done.as_json()) if as_json else _show(done)
 

@@ -26,6 +26,10 @@ Pairs = Annotated[
 AnswersFile = Annotated[
     Path | None, typer.Option("--answers", metavar="FILE", help="Give answers in a YAML file.")
 ]
+Preset = Annotated[
+    str | None,
+    typer.Option("--preset", metavar="NAME", help="Start from the answers of this preset."),
+]
 Source = Annotated[
     str | None,
     typer.Option(

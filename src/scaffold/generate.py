@@ -35,14 +35,15 @@ def draft(
     """
     if before is None:
         interview: dict[str, Any] = {"data": {**given.values, **JUDGED}, "defaults": not ask}
-        interview |= {
-            "user_defaults": {**(suggested or {}), **(data.suggestions() if data else {})}
-        }
+        suited = data.suggestions() if data else {}
+        interview["user_defaults"] = {**(suggested or {}), **suited}
     else:
         interview = {"data": JUDGED, "user_defaults": before.answers, "defaults": True}
     with engine.fetched(template, folder, interview) as (worker, notes):
         questions = worker.template.questions_data
         given.check(questions)
+        if before is None and given.preset:
+            engine.suggest(worker, given.preset)
         if before is not None:
             worker.ask = [again, *(key for key in questions if key not in before.answers)]
         engine.render(worker, given)
