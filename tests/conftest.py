@@ -54,6 +54,7 @@ window_days: {{ window_days }}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--write-golden", action="store_true", help="Write tests/golden anew.")
     parser.addoption("--forbid-skips", action="store_true", help="A skipped test fails the run.")
 
 
