@@ -25,6 +25,7 @@ from scaffold.edge import (
     Source,
     consent,
     errors_as_json,
+    print_problem,
 )
 from scaffold.errors import Problem
 
@@ -37,7 +38,7 @@ STOPPED = 130
 LARGE_MB = 200
 
 app = typer.Typer(
-    rich_markup_mode="rich",
+    rich_markup_mode=None,
     help="Emit a machine learning repository that has already been rehearsed in production.",
 )
 
@@ -52,7 +53,10 @@ def main() -> None:
     except Problem as problem:
         _leave(f"scaffold: {problem}", problem.exit_code)
     except typer.TyperException as usage:
-        _leave(f"scaffold: {' '.join(str(usage).split())} See scaffold --help.", 2)
+        what = " ".join(str(usage).split())
+        if "--json" in sys.argv[1:]:
+            print_problem(Problem("scaffold", what, "see scaffold --help"))
+        _leave(f"scaffold: {what} See scaffold --help.", 2)
     except (KeyboardInterrupt, typer.Abort):
         code = STOPPED
     if code == STOPPED:
@@ -130,11 +134,13 @@ def explain(
     what: Annotated[
         str, typer.Argument(metavar="FILE:LINE", help="E.g. ops/derived/rules.yml:84.")
     ],
+    as_json: AsJson = False,
 ) -> None:
-    """Say, as JSON, from which promise and by which formula a derived line comes."""
-    from scaffold.emitted import explain as explained
+    """Say, always as JSON, from which promise and by which formula a derived line comes."""
+    with errors_as_json(as_json):
+        from scaffold.emitted import explain as explained
 
-    print(explained(Path.cwd(), what))
+        print(explained(Path.cwd(), what))
 
 
 for command in (adopt, update, diff, status, check):

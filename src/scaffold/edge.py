@@ -48,8 +48,13 @@ def errors_as_json(wanted: bool) -> Iterator[None]:
         yield
     except Problem as problem:
         if wanted:
-            print(json.dumps({"error": problem.as_dict(), "exit_code": problem.exit_code}))
+            print_problem(problem)
         raise
+
+
+def print_problem(problem: Problem) -> None:
+    """Print a problem as JSON."""
+    print(json.dumps({"error": problem.as_dict(), "exit_code": problem.exit_code}))
 
 
 def somebody_there(as_json: bool) -> bool:
