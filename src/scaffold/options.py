@@ -135,7 +135,7 @@ def _from_file(file: Path | None) -> dict[str, Any]:
     except OSError as error:
         reason = (error.strerror or "cannot be read").lower()
         raise Problem(f"--answers {file}", reason, "give a YAML file of key: value") from error
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
+    except (ValueError, RecursionError, yaml.YAMLError) as error:
         raise Problem(str(file), f"is not YAML: {error}", "write one key: value a line") from error
     if not isinstance(data, dict) or not all(isinstance(key, str) for key in data):
         raise Problem(str(file), "holds no answers", "write one key: value a line")
@@ -148,18 +148,18 @@ def _mistyped(value: Any, question: Mapping[str, Any]) -> tuple[str, str] | None
     example = f"e.g. {question['default']}" if "default" in question else "see --help"
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return f"{value!r} is not one value", f"write one, {example}"
-    if wanted == "int" and not _converts(int, str(value)):
+    if wanted == "int" and not _converts(int, value):
         return f"{value!r} is not a whole number", f"give one, {example}"
-    if wanted == "float" and not _converts(float, str(value)):
+    if wanted == "float" and not _converts(float, value):
         return f"{value!r} is not a number", f"give one, {example}"
     if choices and value not in (options := list(dict(choices).values())):
         return f"{value!r} is not a choice", f"choose {' or '.join(options)}"
     return None
 
 
-def _converts(kind: type[int] | type[float], text: str) -> bool:
+def _converts(kind: type[int] | type[float], value: str | int | float) -> bool:
     try:
-        kind(text)
-    except ValueError:
+        kind(str(value)), kind(value)  # A whole number may be too large, and 1.5 is none.
+    except (ValueError, OverflowError):
         return False
     return True
