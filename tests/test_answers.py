@@ -51,7 +51,7 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "drift_within_days": (1, 365),
     "window_days": (7, 90),
 }
-PROJECTS, REFUSALS = 15, 120  # examples: a second for three of these, or for thirty
+PROJECTS, REFUSALS = 12, 100  # examples: a second for three of these, or for thirty
 NOT_ONE = [None, [], [1], {}, {"a": 1}, True, "a\nb", "x" * 5000]
 NO_NUMBERS = ["", "many", "nan", "1e999", "9" * 5000, 10**400, -(10**400)]
 NO_NUMBERS += [float("nan"), float("inf"), float("-inf")]

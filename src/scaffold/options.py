@@ -159,7 +159,8 @@ def _mistyped(value: Any, question: Mapping[str, Any]) -> tuple[str, str] | None
 
 def _converts(kind: type[int] | type[float], value: str | int | float) -> bool:
     try:
-        kind(str(value)), kind(value)  # A whole number may be too large, and 1.5 is none.
+        kind(str(value))  # 1.5 is no whole number, ...
+        kind(value)  # ... and a whole number may be too large for any other.
     except (ValueError, OverflowError):
         return False
     return True
