@@ -49,7 +49,7 @@ def test_a_branch_adds_what_is_lacking_and_touches_nothing(
     mine, parent = contents(demo), git(demo, "rev-parse", "HEAD").strip()
     found = adopted(typed, demo, origin, "--data", "peak_rps=80")
     assert found["kept"] == ["Gone.txt", "slo.yaml", "ten.txt"]
-    assert "slo.yaml: makes no sense; mend it" in found["notes"]  # As the planner finds yours.
+    assert found["notes"] == ["slo.yaml: makes no sense; mend it"]  # As the planner finds yours.
     assert git(demo, "rev-parse", "scaffold/adopt", "scaffold/adopt~1").split() == [
         found["commit"],
         parent,
@@ -82,6 +82,14 @@ def test_updates_and_diffs_work_from_then_on(demo: Path, origin: Path, typed: Ty
     assert (demo / "ten.txt").read_text() == "mine\n"
 
 
+def test_a_template_without_a_history_says_that_no_update_will_come(
+    demo: Path, origin: Path, typed: Typed
+) -> None:
+    shutil.rmtree(origin / ".git")
+    notes = adopted(typed, demo, origin)["notes"]
+    assert "this template has no history, so no update; name its repository: --template" in notes
+
+
 def test_what_is_said_names_what_to_join_and_how(demo: Path, origin: Path, typed: Typed) -> None:
     edit(demo, {"makefile": "test:\n\techo mine\n"})
     (origin / "template/project/Makefile").write_text("test:\n\techo ours\n")
@@ -90,7 +98,7 @@ def test_what_is_said_names_what_to_join_and_how(demo: Path, origin: Path, typed
     code, said, _ = typed("adopt", str(demo), "--yes", "--template", str(origin))
     assert code == 0
     assert "  makefile: its verbs run everything\n" in said
-    commands = [line.split(":", 1)[1].split(";")[0] for line in said.splitlines()[-4:]]
+    commands = [line.split(":", 1)[1] for line in said.splitlines()[-4:]]
     for command in commands:  # Each can be typed as it stands.
         git(demo, *command.split()[1:])
     assert (demo / "moved.txt").exists()

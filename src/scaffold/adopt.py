@@ -112,8 +112,11 @@ def propose(repository: Repository, head: str, made: Draft, template: Template) 
     result = {**found.ours, **found.added}
     files.require_free(repository, result, head)
     who = identity_environment(repository.top)
-    note = "git knows no identity of yours: the commits are by scaffold@localhost"
-    notes = [*made.notes, *_judged(repository, found, made, template), *([note] if who else [])]
+    notes = [*made.notes, *_judged(repository, found, made, template)]
+    if who:
+        notes.append("git knows no identity of yours: the commits are by scaffold@localhost")
+    if "\n_commit:" not in (made.root / ANSWERS_FILE).read_text(encoding="utf-8"):
+        notes.append("this template has no history, so no update; name its repository: --template")
 
     def commit(tree: Tree, message: str, *parents: str) -> str:
         above = [word for parent in parents for word in ("-p", parent)]

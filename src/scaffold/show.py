@@ -116,7 +116,7 @@ def adopted_view(done: Adopted) -> RenderableType:
             Text(f"Compare:  git diff {done.branch} {done.written} -- {quote(done.kept[0])}")
         )
     parts.append(Text(f"Look:     git diff --stat HEAD {done.branch}"))
-    parts.append(Text(f"Merge:    git merge {done.branch}; from then on scaffold update works"))
+    parts.append(Text(f"Merge:    git merge {done.branch}"))
     parts.append(Text(f"Drop:     git branch -D {done.branch} {done.written}"))
     return Group(*parts)
 
