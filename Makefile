@@ -4,7 +4,7 @@ PYTHON ?=
 BIN := .venv/bin
 PYTEST_OPTIONS ?=
 
-.PHONY: help demo test fast lint format bench serving clean
+.PHONY: help demo test fast golden picture lint format bench serving clean
 
 help: ## show the verbs
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -18,6 +18,12 @@ test: .venv/ready ## run every test: the generator, the emitted repo, a rehearsa
 
 fast: .venv/ready ## run the generator's tests only (under 5 minutes)
 	@$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile $(PYTEST_OPTIONS)
+
+golden: .venv/ready ## list anew what each preset writes, after a change that is meant
+	@$(BIN)/python -m pytest -q tests/test_golden.py --write-golden
+
+picture: .venv/ready ## draw docs/images/interview.svg from a real run of the interview
+	@$(BIN)/python tools/interview.py
 
 lint: .venv/ready ## check format, style, types and the workflow
 	@$(BIN)/pre-commit run --all-files

@@ -54,6 +54,7 @@ window_days: {{ window_days }}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--write-golden", action="store_true", help="Write tests/golden anew.")
     parser.addoption("--forbid-skips", action="store_true", help="A skipped test fails the run.")
 
 
@@ -132,6 +133,7 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "template/manifest.jinja",
         "template/catalog/clashes.jinja",
         "template/catalog/reserved_names.txt",
+        "template/presets/streaming.yaml",
         "template/project/ops/prices.yaml",
         "template/project/src/{{ package_name }}/production/assumptions.yaml",
         "template/project/{{_copier_conf.answers_file}}.jinja",

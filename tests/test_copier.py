@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from conftest import FILES_ANSWERS, ROOT, Scaffold, commit_all, contents, git
+from conftest import ROOT, Scaffold, commit_all, contents, git
 
 UV = shutil.which("uv") or str(Path(sys.executable).parent / "uv")
 
@@ -41,14 +41,25 @@ def modes(root: Path) -> dict[str, int]:
     return {name: stat.S_IMODE((root / name).stat().st_mode) for name in contents(root)}
 
 
-@pytest.mark.parametrize("answers", [{}, FILES_ANSWERS], ids=["sample", "files"])
+PRESET = ["--data-file", str(ROOT / "template/presets/kubernetes.yaml")]
+
+
+@pytest.mark.parametrize(
+    ("theirs", "typed"),
+    [([], []), (PRESET, ["--preset", "kubernetes"])],
+    ids=["defaults", "preset"],
+)
 def test_copier_copy_gives_the_same_bytes_as_scaffold_new(
-    answers: dict[str, str], copier: Path, scaffold: Scaffold, template: Path, tmp_path: Path
+    theirs: list[str],
+    typed: list[str],
+    copier: Path,
+    scaffold: Scaffold,
+    template: Path,
+    tmp_path: Path,
 ) -> None:
-    data = [part for key, value in answers.items() for part in ("--data", f"{key}={value}")]
-    plain = run(copier, "copy", "--defaults", *data, str(template), "plain", cwd=tmp_path)
+    plain = run(copier, "copy", "--defaults", *theirs, str(template), "plain", cwd=tmp_path)
     assert plain.returncode == 0, plain.stderr
-    ours = scaffold("new", "ours", "--defaults", *data, "--template", str(template))
+    ours = scaffold("new", "ours", "--defaults", *typed, "--template", str(template))
     assert ours.returncode == 0, ours.stderr
     shutil.rmtree(tmp_path / "ours/.git")
     diff = subprocess.run(["diff", "-r", "plain", "ours"], cwd=tmp_path, capture_output=True)

@@ -16,11 +16,19 @@ from conftest import ROOT, tracked_files
 
 SOURCE = ROOT / "src/scaffold"
 LAYERS = ["errors", "data", "report", "show", "project", "repository", "merge", "files", "pending"]
-LAYERS += ["options", "emitted", "engine", "generate", "update", "compare", "fleet"]
+LAYERS += ["options", "emitted", "engine", "generate", "update", "compare", "adopt", "fleet"]
 CHECKS = ["result", "reading", "evidence", "signs", "rule", "data", "model", "infrastructure"]
 CHECKS += ["monitoring", "scripts", "wiring", "budgets", "alerts", "upkeep", "catalogue", "run"]
 LAYERS += [f"checks.{name}" for name in [*CHECKS, "sarif", "view"]]
-EDGE = ["edge", "cli_look", "cli_update", "cli_check", "cli"]  # They print, ask and exit.
+EDGE = [
+    "edge",
+    "cli_review",
+    "cli_adopt",
+    "cli_look",
+    "cli_update",
+    "cli_check",
+    "cli",
+]  # They print, ask and exit.
 LAYERS += [*EDGE, "__main__"]
 
 
@@ -133,7 +141,7 @@ def test_make_help_lists_every_verb_and_the_readme_names_it() -> None:
 
 def test_the_readme_shows_every_option_and_every_question() -> None:
     readme = (ROOT / "README.md").read_text()
-    for command in ("new", "update", "diff", "status", "check"):
+    for command in ("new", "adopt", "update", "diff", "status", "check"):
         usage = subprocess.run(
             [sys.executable, "-m", "scaffold", command, "--help"],
             capture_output=True,

@@ -1,6 +1,8 @@
 """The interview in a real terminal: Enter all the way, second thoughts, and a sudden end."""
 
+import html
 import os
+import re
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,6 +13,7 @@ import yaml
 from jinja2 import Template
 
 from conftest import CLI
+from scaffold.cli_review import CHANGE, LEAVE, WRITE
 
 DOWN, CTRL_C = "\x1b[B", "\x03"
 Terminal = Callable[..., pexpect.spawn]
@@ -186,3 +189,15 @@ def test_a_closed_terminal_leaves_nothing_behind(terminal: Terminal, tmp_path: P
     child.kill(signal.SIGTERM)
     assert ended(child) == 130
     assert left_behind(tmp_path) == []
+
+
+def test_the_picture_shows_the_interview_as_it_is() -> None:
+    svg = (Path(__file__).parents[1] / "docs/images/interview.svg").read_text(encoding="utf-8")
+    texts = re.findall(r"<text[^>]*>(.*?)</text>", svg)
+    shown = html.unescape("".join(texts)).replace("\N{NO-BREAK SPACE}", " ")
+    places = [shown.find(question) for question in questions("sample")[:9]]
+    assert -1 not in places, "make picture draws it anew"
+    assert places == sorted(places)
+    for words in ("The plan", "What now?", WRITE, CHANGE, LEAVE):
+        assert words in shown, "make picture draws it anew"
+    assert "@font-face" not in svg  # It fetches nothing.

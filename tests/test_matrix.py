@@ -52,6 +52,11 @@ VALUES: dict[str, list[object]] = {
     "window_days": [28, 7, 90],
 }
 ROWS = [dict(zip(VALUES, row, strict=True)) for row in AllPairs(list(VALUES.values()))]
+PRESETS = {
+    path.stem: yaml.safe_load(path.read_text())
+    for path in sorted((ROOT / "template/presets").glob("*.yaml"))
+}
+IDS = [*map(str, range(len(ROWS))), *PRESETS]
 
 
 def asked(row: dict[str, object]) -> dict[str, object]:
@@ -67,7 +72,7 @@ def test_the_matrix_asks_every_question() -> None:
     assert {key for key in questions if key[0] != "_"} - settled == set(VALUES)
 
 
-@pytest.mark.parametrize("row", ROWS, ids=[str(number) for number in range(len(ROWS))])
+@pytest.mark.parametrize("row", [*ROWS, *PRESETS.values()], ids=IDS)
 def test_a_pair_of_answers_emits_what_holds(row: dict[str, object], render: Render) -> None:
     root = render(**asked(row))
     for name, body in contents(root).items():

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from conftest import CLI, Scaffold, commit_all, git
+from conftest import Scaffold, commit_all, git
 from scaffold.cli import main
 
 
@@ -272,16 +272,6 @@ def test_a_template_with_tasks_is_refused(scaffold: Scaffold, toy: Path, tmp_pat
     assert done.returncode == 2
     assert "copier copy --trust" in done.stderr
     assert left_behind(tmp_path) == ["unsafe"]
-
-
-def test_help_and_version_are_quick_and_wake_no_library(scaffold: Scaffold) -> None:
-    assert scaffold("--version").stdout.startswith("scaffold ")
-    for options in (("--help",), ("new", "--help"), ()):
-        done = scaffold(*options)
-        assert done.returncode == 0
-        assert "Usage" in done.stdout
-    probe = "import sys, scaffold.cli; print({'copier', 'questionary', 'yaml'} & set(sys.modules))"
-    assert os.popen(f'{CLI[0]} -c "{probe}"').read().strip() == "set()"
 
 
 def test_a_shell_completes_commands_and_options() -> None:

@@ -113,7 +113,7 @@ def test_a_resolution_survives_a_tree_that_became_dirty(conflict: Path, typed: T
     assert "slo.yaml: not committed" in typed("update", "demo", "--finish")[2]
     git(conflict, "checkout", "--quiet", "slo.yaml")
     (conflict / "new.txt").write_text("not yours\n")
-    assert "new.txt: the update would write it" in typed("update", "demo", "--finish")[2]
+    assert "new.txt: we would write it" in typed("update", "demo", "--finish")[2]
     (conflict / "new.txt").unlink()
     commit_all(conflict, "meanwhile")
     assert "the branch has moved" in typed("update", "demo", "--finish")[2]

@@ -1,53 +1,12 @@
 """An update that is killed at any point: nothing is lost, and both ends can be reached."""
 
-import contextlib
-import os
-import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from conftest import git
-from scaffold.cli import main
 from updating import TEN, Typed, at_rest, edit, release
-
-KILLER = """\
-#!/bin/sh
-# The git of a machine on which the command is killed after its n-th call of git in the project.
-case "$PWD/" in {demo}/*) echo >> {count};; *) exec {git} "$@";; esac
-case "$KILL_AT $*" in
-  writing*read-tree\\ -m*) touch .git/index.lock; echo half > ten.txt; echo half > new.txt;;
-  writing*) exec {git} "$@";;
-  *) if [ "$(wc -l < {count})" -ne "$KILL_AT" ]; then exec {git} "$@"; fi; {git} "$@";;
-esac
-kill -9 $PPID
-"""
-
-
-@pytest.fixture
-def killed(demo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., bool]:
-    """Run the update and kill it with SIGKILL at a call of git; say if it was alive by then."""
-    count, fake = tmp_path / "count", tmp_path / "bin/git"
-    fake.parent.mkdir()
-    fake.write_text(KILLER.format(count=count, git=shutil.which("git"), demo=demo))
-    fake.chmod(0o755)
-
-    def run(at: str, way: str = "--yes") -> bool:
-        count.write_text("")
-        child = os.fork()
-        if not child:
-            with contextlib.suppress(BaseException), Path(os.devnull).open("w") as silent:
-                os.environ |= {"KILL_AT": at, "PATH": f"{fake.parent}:{os.environ['PATH']}"}
-                os.dup2(silent.fileno(), 1)
-                os.dup2(silent.fileno(), 2)
-                sys.argv = ["scaffold", "update", str(demo), way]
-                main()
-            os._exit(0)
-        return os.WIFSIGNALED(os.waitpid(child, 0)[1])
-
-    return run
 
 
 @pytest.mark.slow

@@ -24,11 +24,11 @@ def test_a_dirty_project_is_refused_and_a_stray_file_is_not_written_over(
     git(demo, "checkout", "--quiet", "ten.txt")
     (demo / "stray.txt").write_text("mine\n")
     (demo / "new.txt").write_text("mine\n")
-    assert "new.txt: the update would write it" in refused(typed, demo)
+    assert "new.txt: we would write it" in refused(typed, demo)
     (demo / "new.txt").unlink()
     (demo / ".git/info/exclude").write_text("run\n")  # What git ignores is not lost either.
     (demo / "run").write_text("mine\n")
-    assert "run: the update would write below it" in refused(typed, demo)
+    assert "run: we would write below it" in refused(typed, demo)
     (demo / "run").unlink()
     assert typed("update", "demo", "--yes")[0] == 0
     assert (demo / "stray.txt").read_text() == "mine\n"

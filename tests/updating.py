@@ -1,7 +1,10 @@
 """A project of an older version of its template: what the tests of `scaffold update` share."""
 
+import contextlib
 import json
+import os
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +15,17 @@ from scaffold.cli import main
 
 OURS = "src/late_flights/production/__init__.py"
 TEN = "".join(f"line {number}\n" for number in range(1, 11))
+KILLER = """\
+#!/bin/sh
+# The git of a machine on which the command is killed after its n-th call of git in the project.
+case "$PWD/" in {demo}/*) echo >> {count};; *) exec {git} "$@";; esac
+case "$KILL_AT $*" in
+  writing*read-tree\\ -m*) touch .git/index.lock; echo half > ten.txt; echo half > new.txt;;
+  writing*) exec {git} "$@";;
+  *) if [ "$(wc -l < {count})" -ne "$KILL_AT" ]; then exec {git} "$@"; fi; {git} "$@";;
+esac
+kill -9 $PPID
+"""
 
 
 @pytest.fixture
@@ -111,3 +125,27 @@ def conflict(origin: Path, demo: Path) -> Path:
     theirs = TEN.replace("line 2\n", "theirs 2\n").replace("line 9\n", "theirs 9\n")
     release(origin, {"ten.txt": theirs, "new.txt": "new\n"})
     return demo
+
+
+@pytest.fixture
+def killed(demo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., bool]:
+    """Run a command and kill it with SIGKILL at a call of git; say if it was alive by then."""
+    count, fake = tmp_path / "count", tmp_path / "bin/git"
+    fake.parent.mkdir()
+    fake.write_text(KILLER.format(count=count, git=shutil.which("git"), demo=demo))
+    fake.chmod(0o755)
+
+    def run(at: str, way: str = "--yes", verb: str = "update") -> bool:
+        count.write_text("")
+        child = os.fork()
+        if not child:
+            with contextlib.suppress(BaseException), Path(os.devnull).open("w") as silent:
+                os.environ |= {"KILL_AT": at, "PATH": f"{fake.parent}:{os.environ['PATH']}"}
+                os.dup2(silent.fileno(), 1)
+                os.dup2(silent.fileno(), 2)
+                sys.argv = ["scaffold", verb, str(demo), *way.split()]
+                main()
+            os._exit(0)
+        return os.WIFSIGNALED(os.waitpid(child, 0)[1])
+
+    return run

@@ -30,11 +30,12 @@ from plumbum import ProcessExecutionError
 from plumbum.machines import local
 
 from scaffold.errors import Problem
-from scaffold.options import Given, Template
+from scaffold.options import Given, Template, preset
 from scaffold.project import ANSWERS_FILE, identity_environment
 
 # Here the planner judges the promises, and says more than a validator can.
 JUDGED = {"_judged_by_planner": True}
+PRESETS = "template/presets"
 NO_SUCH_VERSION = ("Unknown revision", "invalid reference", "did not match any file")
 
 
@@ -103,6 +104,12 @@ def answer(worker: Engine, answers: Mapping[str, Any]) -> None:
     """Give the answers that this version of the template asks for."""
     questions = worker.template.questions_data
     worker.data.update({key: value for key, value in answers.items() if key in questions})
+
+
+def suggest(worker: Engine, named: str) -> None:
+    """Take the answers of a preset of the template for defaults."""
+    folder = worker.template.local_abspath / PRESETS
+    worker.user_defaults.update(preset(folder, named, worker.template.questions_data))
 
 
 def version(worker: Engine) -> Version | None:

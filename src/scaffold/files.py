@@ -28,7 +28,7 @@ def require_free(repository: Repository, tree: Tree, head: str) -> None:
                 continue
             if place == path or at.is_symlink() or not at.is_dir():
                 below = "it" if place == path else "below it"
-                what = f"the update would write {below}, and git does not track yours"
+                what = f"we would write {below}, and git does not track yours"
                 raise Problem(place, what, "commit, move or delete it")
 
 

@@ -25,20 +25,25 @@ def draft(
     before: Draft | None = None,
     again: str = "",
     data: Data | None = None,
+    suggested: Mapping[str, str] | None = None,
 ) -> Draft:
     """Render a project into a folder that does not exist yet, fit it to the data, and plan it.
 
     `ask` runs the whole interview. With `before` and `again`, the answers of an earlier draft are
     kept and only the question `again` is asked anew, and those that its answer brings up.
+    `suggested` are better defaults than those of the interview.
     """
     if before is None:
         interview: dict[str, Any] = {"data": {**given.values, **JUDGED}, "defaults": not ask}
-        interview |= {"user_defaults": data.suggestions()} if data else {}
+        suited = data.suggestions() if data else {}
+        interview["user_defaults"] = {**(suggested or {}), **suited}
     else:
         interview = {"data": JUDGED, "user_defaults": before.answers, "defaults": True}
     with engine.fetched(template, folder, interview) as (worker, notes):
         questions = worker.template.questions_data
         given.check(questions)
+        if before is None and given.preset:
+            engine.suggest(worker, given.preset)
         if before is not None:
             worker.ask = [again, *(key for key in questions if key not in before.answers)]
         engine.render(worker, given)

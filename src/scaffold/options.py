@@ -53,11 +53,12 @@ class Given:
 
     values: dict[str, Any] = field(default_factory=dict)
     places: dict[str, str] = field(default_factory=dict)
+    preset: str = ""  # Where the other defaults come from: a file of the template.
 
     @classmethod
-    def read(cls, pairs: Iterable[str], file: Path | None) -> "Given":
+    def read(cls, pairs: Iterable[str], file: Path | None, preset: str | None = None) -> "Given":
         """Read `--answers` and then `--data`, which wins; raise Problem on a malformed one."""
-        given = cls()
+        given = cls(preset=preset or "")
         for key, value in _from_file(file).items():
             given.values[key], given.places[key] = value, f"{file}: {key}"
         for pair in pairs:
@@ -72,7 +73,7 @@ class Given:
         implied = data.answers()
         places = {key: f"--{key.removesuffix('_column')}" for key in implied}
         places["source"] = places["files_path"] = f"--from-data {data.source}"
-        return Given({**self.values, **implied}, {**self.places, **places})
+        return Given({**self.values, **implied}, {**self.places, **places}, self.preset)
 
     def check(self, questions: Mapping[str, Mapping[str, Any]]) -> None:
         """Raise Problem for a key that nobody asks, or a value of another type than asked."""
@@ -90,11 +91,25 @@ class Given:
                 raise Problem(self.places[key], "has no effect with the other answers", way_out)
 
 
+def preset(folder: Path, name: str, questions: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Read a template's answers for one kind of service; raise Problem if it has none such."""
+    known = sorted(path.stem for path in folder.glob("*.yaml"))
+    if name not in known:
+        raise Problem(f"--preset {name}", "no such preset", _nearest(name, known))
+    given = Given.read([], folder / f"{name}.yaml")
+    given.check(questions)
+    return given.values
+
+
 def nearest(key: str, questions: Mapping[str, Mapping[str, Any]]) -> str:
     """Name the known answer that looks most like this key."""
-    known = [name for name, details in questions.items() if details.get("when") is not False]
+    asked = (name for name, details in questions.items() if details.get("when") is not False)
+    return _nearest(key, list(asked))
+
+
+def _nearest(key: str, known: list[str]) -> str:
     close = difflib.get_close_matches(key, known, n=1)
-    return f"did you mean {close[0]}?" if close else f"known are {', '.join(known)}"
+    return f"did you mean {close[0]}?" if close else f"known are {', '.join(known) or 'none'}"
 
 
 def _own(ref: str | None) -> Template:
@@ -120,7 +135,7 @@ def _from_file(file: Path | None) -> dict[str, Any]:
     except OSError as error:
         reason = (error.strerror or "cannot be read").lower()
         raise Problem(f"--answers {file}", reason, "give a YAML file of key: value") from error
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
+    except (ValueError, RecursionError, yaml.YAMLError) as error:
         raise Problem(str(file), f"is not YAML: {error}", "write one key: value a line") from error
     if not isinstance(data, dict) or not all(isinstance(key, str) for key in data):
         raise Problem(str(file), "holds no answers", "write one key: value a line")
@@ -133,18 +148,19 @@ def _mistyped(value: Any, question: Mapping[str, Any]) -> tuple[str, str] | None
     example = f"e.g. {question['default']}" if "default" in question else "see --help"
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return f"{value!r} is not one value", f"write one, {example}"
-    if wanted == "int" and not _converts(int, str(value)):
+    if wanted == "int" and not _converts(int, value):
         return f"{value!r} is not a whole number", f"give one, {example}"
-    if wanted == "float" and not _converts(float, str(value)):
+    if wanted == "float" and not _converts(float, value):
         return f"{value!r} is not a number", f"give one, {example}"
     if choices and value not in (options := list(dict(choices).values())):
         return f"{value!r} is not a choice", f"choose {' or '.join(options)}"
     return None
 
 
-def _converts(kind: type[int] | type[float], text: str) -> bool:
+def _converts(kind: type[int] | type[float], value: str | int | float) -> bool:
     try:
-        kind(text)
-    except ValueError:
+        kind(str(value))  # 1.5 is no whole number, ...
+        kind(value)  # ... and a whole number may be too large for any other.
+    except (ValueError, OverflowError):
         return False
     return True

@@ -101,6 +101,24 @@ class Written:
 
 
 @dataclass(frozen=True)
+class Adopted:
+    """What `scaffold adopt` proposes: a branch that adds files, and one to compare with."""
+
+    root: Path
+    branch: str  # Yours, and what it lacked.
+    written: str  # The branch of what the template writes alone.
+    commit: str
+    added: list[str]
+    kept: list[str]  # Yours, where the template would have written something else.
+    answers: dict[str, Any]
+    plan: Plan
+    notes: list[str]
+
+    def as_json(self) -> str:
+        return json.dumps({**asdict(self), "root": str(self.root)}, indent=2)
+
+
+@dataclass(frozen=True)
 class Change:
     """What an update does to one file."""
 

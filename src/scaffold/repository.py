@@ -56,14 +56,19 @@ class Repository:
     @classmethod
     def around(cls, folder: Path) -> "Repository":
         """Find the project at or above this folder; raise Problem when it cannot be updated."""
-        require_git()
-        _require_version()
         place = folder.expanduser().absolute()
         holders = (here for here in (place, *place.parents) if (here / ANSWERS_FILE).is_file())
         root = next(holders, None)
         if root is None:
             way_out = "change to the folder that scaffold new or copier copy made"
             raise Problem(str(folder), f"no {ANSWERS_FILE} here or above", way_out)
+        return cls.at(root)
+
+    @classmethod
+    def at(cls, root: Path) -> "Repository":
+        """Take this folder for the project's; raise Problem unless a repository holds it."""
+        require_git()
+        _require_version()
         asked = ("--is-inside-work-tree", "--show-toplevel", "--absolute-git-dir", "--show-prefix")
         try:
             _, top, private, prefix, *_ = git(root, "rev-parse", *asked).split("\n")

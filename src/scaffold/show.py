@@ -1,5 +1,6 @@
 """What a person sees of a result: Rich renderables, which the edge prints."""
 
+from shlex import quote
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -11,6 +12,7 @@ from rich.tree import Tree
 from scaffold.report import (
     EDITS,
     KINDS,
+    Adopted,
     Change,
     Comparison,
     Draft,
@@ -23,6 +25,15 @@ from scaffold.report import (
 
 SHOWN = 40  # columns
 STYLES = {"conflict": "red", "asked": "yellow", "seeded": "dim", "yours": "dim"}
+JOINED = {  # In small letters: some file systems know no others.
+    "makefile": "its verbs run everything",
+    "pyproject.toml": "how the package is built, tested and linted",
+    ".gitignore": "data, models and reports stay out of git",
+    ".pre-commit-config.yaml": "what `make lint` runs",
+    "params.yaml": "the planner knows its own keys only",
+    "dvc.yaml": "the stages from rows to a release",
+    "readme.md": "may stay yours",
+}
 
 
 def draft_view(draft: Draft) -> RenderableType:
@@ -91,6 +102,28 @@ def written_view(written: Written, folder: str) -> RenderableType:
         Text.from_markup(done),
         Text.from_markup(f"Next: [bold]make -C {escape(folder)} {verbs}[/]"),
     )
+
+
+def adopted_view(done: Adopted) -> RenderableType:
+    """Show what a branch adds, what of the user's is in the way of more, and what to type next."""
+    parts = [Text(f"Note: {note}", style="yellow") for note in done.notes]
+    head = f"[green]Made[/] the branch [bold]{done.branch}[/], commit {done.commit[:7]}: it adds"
+    parts.append(Text.from_markup(f"{head} {len(done.added)} files. Your files are as they were."))
+    if done.kept:
+        parts.append(Text(f"Yours, and kept: join them by hand ({len(done.kept)})", style="yellow"))
+        parts.extend(Text(f"  {path}{_joined(path)}") for path in done.kept)
+        parts.append(
+            Text(f"Compare:  git diff {done.branch} {done.written} -- {quote(done.kept[0])}")
+        )
+    parts.append(Text(f"Look:     git diff --stat HEAD {done.branch}"))
+    parts.append(Text(f"Merge:    git merge {done.branch}"))
+    parts.append(Text(f"Drop:     git branch -D {done.branch} {done.written}"))
+    return Group(*parts)
+
+
+def _joined(path: str) -> str:
+    note = JOINED.get(path.casefold())
+    return f": {note}" if note else ""
 
 
 def update_view(found: Update) -> RenderableType:
