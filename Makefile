@@ -4,7 +4,7 @@ PYTHON ?=
 BIN := .venv/bin
 PYTEST_OPTIONS ?=
 
-.PHONY: help demo test fast lint format bench serving clean
+.PHONY: help demo test fast lint format docs bench serving clean
 
 help: ## show the verbs
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -25,6 +25,9 @@ lint: .venv/ready ## check format, style, types and the workflow
 format: .venv/ready ## format the code
 	@$(BIN)/ruff check --fix --quiet
 	@$(BIN)/ruff format --quiet
+
+docs: .venv/ready ## build the site of the documents: dist/site/index.html
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 bench: .venv/ready ## time `scaffold new` and `update` against plain Copier, and `check` on a large repo
 	@$(BIN)/python benchmarks/new.py
