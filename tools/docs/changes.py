@@ -96,8 +96,9 @@ class Desk:
         key = json.dumps(answers, sort_keys=True)
         if key not in self.done:
             place = self.folder / str(len(self.done))
-            given = {"data": answers, "defaults": True, "quiet": True}
-            with Engine(src_path=str(self.template), dst_path=place, **given) as worker:
+            with Engine(
+                str(self.template), place, data=answers, defaults=True, quiet=True
+            ) as worker:
                 worker.run_copy()
             self.done[key] = place
         return self.done[key]
