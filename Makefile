@@ -29,10 +29,8 @@ format: .venv/ready ## format the code
 docs: .venv/ready ## build the site of the documents: dist/site/index.html
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-bench: .venv/ready ## time `scaffold new` and `update` against plain Copier, and `check` on a large repo
-	@$(BIN)/python benchmarks/new.py
-	@$(BIN)/python benchmarks/update.py
-	@$(BIN)/python benchmarks/check.py
+bench: .venv/ready ## time `scaffold new`, `update` and `check` beside Copier, cookiecutter and cruft
+	@$(BIN)/python benchmarks/generator/run.py
 
 serving: .venv/ready ## measure the emitted service beside five others (20 minutes)
 	@bash benchmarks/serving/bench.sh

@@ -20,6 +20,12 @@ SHOWN = {  # Files outside docs/ that are pages, or pictures of them.
     "benchmarks/serving/results.png": "results.png",
     "benchmarks/drift/results.md": "drift-monitors.md",
 }
+HOMES = {  # What a fact's home is in the repository, and where the site shows it.
+    "copier.yml": "questions/index.md",
+    "docs/checks.md": "checks/index.md",
+    "docs/decisions": "decisions/index.md",
+    "template/project/Makefile.jinja": "stages/index.md",
+}
 LINK = re.compile(r"(!?\[[^]]*\])\(([^)#\s]*)(#[^)]*)?\)")
 
 
@@ -61,12 +67,8 @@ def relinked(text: str, place: str) -> str:
 
 def _uri(place: str) -> str | None:
     """Return where the site has a file or folder of the repository."""
-    inside = place.removeprefix("docs/")
-    if place in SHOWN or inside == place:
-        return SHOWN.get(place)
-    if (ROOT / place).is_dir() or place == "docs/checks.md":
-        return f"{inside.removesuffix('.md')}/index.md"
-    return inside
+    inside = place.removeprefix("docs/") if place.startswith("docs/") else None
+    return {**SHOWN, **HOMES}.get(place, inside)
 
 
 def _below(place: Any) -> Any:
