@@ -1,11 +1,16 @@
-"""Say what was measured, in Markdown."""
+"""Say what was measured, in Markdown and in one picture."""
 
 from typing import Any
+
+WIDTH, LEFT, ROW = 760, 210, 26  # of the picture, in pixels
+STYLE = "text{font:13px system-ui,sans-serif;fill:#1f2430}.n{fill:#555d6b}"
 
 TOLD = """\
 `make bench` wrote this: medians of {runs} runs in seconds, wall clock and CPU, on {machine} (in
 brackets the fastest and the slowest). Each command is a process of its own, in turns, on one
 template in a local Git repository, which makes a project of {template[files]} files.
+
+![Seconds of each command](results.svg)
 
 {new}
 
@@ -46,3 +51,25 @@ def table(found: dict[str, Any], base: str) -> str:
             ]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def picture(found: dict[str, Any]) -> str:
+    """Return bars of the medians as SVG: what is ours in colour."""
+    rows = [
+        (name, each["wall"]["median"])
+        for kind in ("new", "update")
+        for name, each in found[kind].items()
+    ]
+    height, most = ROW * len(rows) + 16, max(seconds for _, seconds in rows)
+    bars = []
+    for number, (name, seconds) in enumerate(rows):
+        y, width, thick = 8 + ROW * number, (WIDTH - LEFT - 70) * seconds / most, ROW - 8
+        colour = "#3949ab" if name.startswith("scaffold") else "#b0b7c6"
+        bars += [
+            f'<text x="{LEFT - 10}" y="{y + 16}" text-anchor="end">{name}</text>',
+            f'<rect x="{LEFT}" y="{y + 3}" width="{width:.1f}" height="{thick}" fill="{colour}"/>',
+            f'<text class="n" x="{LEFT + width + 8:.1f}" y="{y + 16}">{seconds:.2f} s</text>',
+        ]
+    size = f'viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}"'
+    back = f'<style>{STYLE}</style>\n<rect width="{WIDTH}" height="{height}" fill="#fff"/>'
+    return "\n".join([f'<svg xmlns="http://www.w3.org/2000/svg" {size}>', back, *bars, "</svg>\n"])

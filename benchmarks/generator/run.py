@@ -1,6 +1,6 @@
 """Time `scaffold new` and `update` beside Copier, cookiecutter and cruft on the same template.
 
-python benchmarks/generator/run.py [RUNS]: medians and ratios go to results.json and results.md.
+python benchmarks/generator/run.py [RUNS]: medians and ratios go to results.{json,md,svg}.
 Every command is a process of its own on a fresh copy; they take turns, so what disturbs one
 disturbs the others.
 """
@@ -208,9 +208,9 @@ def main() -> None:
     found = {"runs": runs, "machine": f"{os.cpu_count()} cores {platform.machine()}"}
     found |= measured(runs)
     (HERE / "results.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    text = report.text(found)
-    (HERE / "results.md").write_text(text, encoding="utf-8")
-    print(text, end="")
+    (HERE / "results.md").write_text(report.text(found), encoding="utf-8")
+    (HERE / "results.svg").write_text(report.picture(found), encoding="utf-8")
+    print(report.text(found), end="")
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ SHOWN = {  # Files outside docs/ that are pages, or pictures of them.
     "CONTRIBUTING.md": "contributing.md",
     "hooks/README.md": "migrations.md",
     "benchmarks/generator/results.md": "speed-of-the-generator.md",
+    "benchmarks/generator/results.svg": "results.svg",
     "benchmarks/serving/results.md": "cost-of-the-service.md",
     "benchmarks/serving/results.png": "results.png",
     "benchmarks/drift/results.md": "drift-monitors.md",
