@@ -205,8 +205,9 @@ def measured(runs: int) -> dict[str, Any]:
 def main() -> None:
     os.environ |= QUIET | WHO
     runs = int(sys.argv[1]) if sys.argv[1:] else 7
-    found = {"runs": runs, "machine": f"{os.cpu_count()} cores {platform.machine()}"}
-    found |= measured(runs)
+    found = {"runs": runs, **measured(runs)}
+    cores, load = f"{os.cpu_count()} cores {platform.machine()}", os.getloadavg()[0]
+    found["machine"] = f"{cores} with a load of {load:.1f} at the end"
     (HERE / "results.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     (HERE / "results.md").write_text(report.text(found), encoding="utf-8")
     (HERE / "results.svg").write_text(report.picture(found), encoding="utf-8")
