@@ -74,13 +74,13 @@ def test_after_its_rehearsal_the_tour_goes_on_as_the_page_says(project: Path) ->
     above = re.compile("make (setup|package|rehearse) ")
     done = [n for n, step in enumerate(steps) if above.match(step.command)]
     assert len(done) == 3
-    caught = re.search(r"\d+ of \d+ faults caught", steps[done[-1]].said)
-    assert caught
-    assert caught[0] in (project / "reports/rehearsal.md").read_text()
+    assert (project / "reports/rehearsal.md").read_text().startswith(steps[done[-1]].said)
+    (project / "reports/tests.xml").rename(project / "tests.xml")  # On the page nothing is tested.
     try:
         for step in (step for n, step in enumerate(steps) if n > done[0] and n not in done):
             assert tour.run(step, project)[0].same() == step.same()
     finally:
+        (project / "tests.xml").rename(project / "reports/tests.xml")
         git(project, "checkout", "--", "slo.yaml")
         make(project, "plan")
 

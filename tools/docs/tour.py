@@ -13,8 +13,8 @@ from pathlib import Path
 
 TOUR = Path(__file__).resolve().parents[2] / "docs/tour.md"
 BLOCK = re.compile(r"(?<=```console\n).*?(?=```)", re.DOTALL)
-# What differs from run to run: ids, counts, seconds; and a note for those who work on the template.
-VARIES = (("[0-9a-f]{7,}", "id"), (r"\d+(\.\d+)?", "0"), ("^Note: .*\n", ""))
+# What differs from run to run: ids, counts, seconds, widths; and a note for those who work on it.
+VARIES = (("[0-9a-f]{7,}", "id"), (r"\d+(\.\d+)?", "0"), (" +", " "), ("^Note: .*\n", ""))
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,7 @@ def run(step: Step, folder: Path) -> tuple[Step, Path]:
     ours = ("MAKE", "MFLAGS", "VIRTUAL_ENV", "PYTHON", "PYTEST", "GIT_AUTHOR", "GIT_COMMITTER")
     shell = {key: value for key, value in os.environ.items() if not key.startswith(ours)}
     shell |= {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "COLUMNS": "90"}
+    shell["LC_ALL"] = "C.UTF-8"  # What is sorted has one order.
     where = f"{step.command}\ncode=$?\npwd >&3\nexit $code"
     reading, writing = os.pipe()
     with os.fdopen(reading) as told:
