@@ -54,11 +54,13 @@ def questions() -> dict[str, dict[str, Any]]:
 
 
 def needs(question: dict[str, Any]) -> dict[str, Any]:
-    """Return the first answer about the source with which this question is asked."""
+    """Return the first choice with which this question is asked; nothing if it always is."""
     condition = Environment().from_string(str(question.get("when", "True")))
-    choices = questions()["source"]["choices"].values()
-    choice = next(each for each in choices if condition.render(source=each) == "True")
-    return {"source": choice} if "when" in question else {}
+    asked = questions()
+    defaults = {key: each["default"] for key, each in asked.items()}
+    choices = [(k, v) for k, each in asked.items() for v in each.get("choices", {}).values()]
+    options: list[dict[str, Any]] = [{}, *({key: value} for key, value in choices)]
+    return next(each for each in options if condition.render({**defaults, **each}) == "True")
 
 
 def others(key: str, question: dict[str, Any], default: Any) -> list[list[Any]]:
@@ -67,6 +69,8 @@ def others(key: str, question: dict[str, Any], default: Any) -> list[list[Any]]:
         return [[each] for each in question["choices"].values() if each != default]
     if isinstance(default, str):
         return [[f"{default}-2"], *([each] for each in ALSO.get(key, []))]
+    if isinstance(default, bool):
+        return [[not default]]
     kind = type(default)
     return [[kind(default * 2), kind(default / 2), round(default * 0.95, 3)]]
 
