@@ -4,7 +4,7 @@ PYTHON ?=
 BIN := .venv/bin
 PYTEST_OPTIONS ?=
 
-.PHONY: help demo test fast golden picture lint format bench serving clean
+.PHONY: help demo test fast golden picture lint format docs bench serving clean
 
 help: ## show the verbs
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -32,10 +32,11 @@ format: .venv/ready ## format the code
 	@$(BIN)/ruff check --fix --quiet
 	@$(BIN)/ruff format --quiet
 
-bench: .venv/ready ## time `scaffold new` and `update` against plain Copier, and `check` on a large repo
-	@$(BIN)/python benchmarks/new.py
-	@$(BIN)/python benchmarks/update.py
-	@$(BIN)/python benchmarks/check.py
+docs: .venv/ready ## build the site of the documents: dist/site/index.html
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+bench: .venv/ready ## time `scaffold new`, `update` and `check` beside Copier, cookiecutter and cruft
+	@$(BIN)/python benchmarks/generator/run.py
 
 serving: .venv/ready ## measure the emitted service beside five others (20 minutes)
 	@bash benchmarks/serving/bench.sh

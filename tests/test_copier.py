@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from conftest import ROOT, Scaffold, commit_all, contents, git
+from scaffold.engine import Engine
 
 UV = shutil.which("uv") or str(Path(sys.executable).parent / "uv")
 
@@ -65,6 +66,23 @@ def test_copier_copy_gives_the_same_bytes_as_scaffold_new(
     diff = subprocess.run(["diff", "-r", "plain", "ours"], cwd=tmp_path, capture_output=True)
     assert diff.returncode == 0, diff.stdout.decode()
     assert modes(tmp_path / "plain") == modes(tmp_path / "ours")
+
+
+def test_another_template_s_loop_over_paths_gives_the_same_too(
+    copier: Path, tmp_path: Path
+) -> None:
+    """Our engine compiles less than Copier, and Copier learns from compiling where a loop ends."""
+    loop = tmp_path / "loop/{% yield n from names %}{{ n }}{% endyield %}"
+    loop.mkdir(parents=True)
+    (tmp_path / "loop/copier.yml").write_text("names: {type: yaml, default: [a, b]}\n")
+    for name in ("plain.txt", "said.txt.jinja", "of-{{ n }}.txt.jinja"):
+        (loop / name).write_text("{{ n }}\n")
+    done = run(copier, "copy", "--defaults", "loop", "plain", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    with Engine(str(tmp_path / "loop"), tmp_path / "ours", defaults=True, quiet=True) as engine:
+        engine.run_copy()
+    assert contents(tmp_path / "ours") == contents(tmp_path / "plain")
+    assert contents(tmp_path / "ours")["b/of-b.txt"] == b"b\n"
 
 
 def test_the_interview_needs_no_trust() -> None:

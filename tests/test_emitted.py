@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from conftest import CLI, commit_all, git, make
+from test_tour import tour
 
 pytestmark = [pytest.mark.slow, pytest.mark.stack]
 
@@ -100,6 +101,23 @@ def test_it_survives_its_rehearsal(project: Path) -> None:
     make(project, "rehearse", minutes=20)
     for kind in ("html", "json", "md"):
         assert (project / f"reports/rehearsal.{kind}").stat().st_size > 0
+
+
+def test_after_its_rehearsal_the_tour_goes_on_as_the_page_says(project: Path) -> None:
+    """What sets up, packages and rehearses is run above; the rest says what the page says."""
+    steps = tour.steps(tour.TOUR.read_text())
+    above = re.compile("make (setup|package|rehearse) ")
+    done = [n for n, step in enumerate(steps) if above.match(step.command)]
+    assert len(done) == 3
+    assert (project / "reports/rehearsal.md").read_text().startswith(steps[done[-1]].said)
+    (project / "reports/tests.xml").rename(project / "tests.xml")  # On the page nothing is tested.
+    try:
+        for step in (step for n, step in enumerate(steps) if n > done[0] and n not in done):
+            assert tour.run(step, project)[0].same() == step.same()
+    finally:
+        (project / "tests.xml").rename(project / "reports/tests.xml")
+        git(project, "checkout", "--", "slo.yaml")
+        make(project, "plan")
 
 
 def test_twenty_corruptions_are_caught_and_clean_data_passes(project: Path) -> None:

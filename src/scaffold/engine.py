@@ -11,7 +11,7 @@ import re
 import subprocess
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from copier.errors import (
     DirtyLocalWarning,
     UnsafeTemplateError,
 )
+from jinja2 import Template as Compiled
 from jinja2 import TemplateError
 from packaging.version import InvalidVersion, Version
 from plumbum import ProcessExecutionError
@@ -46,13 +47,18 @@ class Engine(Worker):
         """Leave an index alone that is not there: Copier calls git for each file."""
 
     def _render_string(self, string: str, extra_context: dict[str, Any] | None = None) -> str:
-        """Leave what holds no tag as it is: Copier compiles each part of each path."""
+        """Leave what holds no tag as it is: Copier compiles each part of each path, each time."""
         env = self.jinja_env
+        env.preprocess(string)  # Copier's loop over paths ends here, as it does when it compiles.
         marks = (env.variable_start_string, env.block_start_string, env.comment_start_string)
         plain = not any(mark in string for mark in (*marks, "\n", "\r"))
         if plain and not env.line_statement_prefix and not env.line_comment_prefix:
             return string
-        return super()._render_string(string, extra_context)
+        return self._compiled(string).render(**self._render_context(), **(extra_context or {}))
+
+    @cached_property
+    def _compiled(self) -> Callable[[str], Compiled]:
+        return cache(self.jinja_env.from_string)
 
     @cached_property
     def answers_relpath(self) -> Path:
