@@ -13,11 +13,11 @@ from scaffold.checks import catalogue
 
 STAGES = {  # One word is verb, module and page; what else belongs to it: verbs, then modules.
     "plan": ("why contract contract-diff", "contract infer feasible promises facts"),
-    "ingest": ("", "../ingest parse"),
+    "ingest": ("", "../ingest columns"),
     "validate": ("", ""),
     "featurize": ("", "../features stages history matrix store"),
-    "train": ("search", "../train stages search lean"),
-    "evaluate": ("", "metrics score"),
+    "train": ("search", "../train stages search"),
+    "evaluate": ("compare", "metrics score"),
     "package": ("card", "releases card"),
     "serve": ("up down deploy status capacity replay", "service front answers inputs predictions"),
     "watch": ("certify budget", "drift certify monitor budget"),
