@@ -26,6 +26,9 @@ TYPED = {
 ELSEWHERE = {  # What runs them.
     "pip install .": "tools/venv.sh",
     "copier copy . late-flights": "tests/test_copier.py",
+    "scaffold adopt": "tests/test_adopt.py",
+    "git diff --stat HEAD scaffold/adopt": "tests/test_adopt.py",
+    "git merge scaffold/adopt": "tests/test_adopt.py",
 }
 
 
