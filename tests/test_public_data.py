@@ -25,8 +25,11 @@ PUBLIC = {
     "Ecdat/DoctorContacts": "mdu",
     "Ecdat/Hdma": "deny",
 }
-# What follows from the promises knows no data: those tests run on the sample alone.
-PLANS = "PYTEST_ADDOPTS=--ignore=tests/test_plan.py"
+# What follows from the promises knows no data: those tests run on the sample alone. The guards break
+# all that rows go through, for minutes: on the sample, on digits (its rehearsal does), and on two
+# sets that are unlike it.
+PLANS, GUARDS = "--ignore=tests/test_plan.py", "--deselect=tests/test_guards.py::test_the_guard"
+GUARDED = ("ggplot2/movies", "ugly")
 
 
 def public(name: str, to: Path) -> Path:
@@ -71,7 +74,9 @@ def test_nobody_touches_what_was_inferred(
     subprocess.run(new, check=True, capture_output=True)
     listen_elsewhere(root / "params.yaml")  # Other tests have a stack up meanwhile.
     (root / ".venv").symlink_to(environment)
-    make(root, "setup", "test", "train", "package", PLANS, minutes=10)
+    left_out = PLANS if name in GUARDED else f"{PLANS} {GUARDS}"
+    verbs = ("setup", "test", "train", "package")
+    make(root, *verbs, f"PYTEST_ADDOPTS={left_out}", minutes=20)
     assert len([path for path in (root / "releases").iterdir() if path.is_dir()]) == 1
     report = json.loads((root / "reports/evaluate.json").read_text())
     rows = pl.read_parquet(root / "data/raw.parquet").height

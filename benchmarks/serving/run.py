@@ -88,7 +88,7 @@ def interpreter(name: str, project: Path) -> Path:
             check=True,
         )
         install = ["uv", "pip", "install", "--quiet", "--python", venv / "bin/python"]
-        subprocess.run([*install, *shared, *SERVERS[name].needs], check=True)
+        subprocess.run([*install, *shared, *STARTED[name].needs], check=True)
         (venv / "ready").touch()
     return venv / "bin/python"
 
