@@ -25,9 +25,9 @@ PUBLIC = {
     "Ecdat/DoctorContacts": "mdu",
     "Ecdat/Hdma": "deny",
 }
-# What follows from the promises knows no data: those tests run on the sample alone. The guards break
-# all that rows go through, for minutes: on the sample, on digits (its rehearsal does), and on two
-# sets that are unlike it.
+# What follows from the promises knows no data: those tests run on the sample alone. The guards
+# break all that rows go through, for minutes: on the sample, on digits (its rehearsal does), and on
+# two sets that are unlike it.
 PLANS, GUARDS = "--ignore=tests/test_plan.py", "--deselect=tests/test_guards.py::test_the_guard"
 GUARDED = ("ggplot2/movies", "ugly")
 
