@@ -110,13 +110,12 @@ def test_after_its_rehearsal_the_tour_goes_on_as_the_page_says(project: Path) ->
     done = [n for n, step in enumerate(steps) if above.match(step.command)]
     assert len(done) == 3
     assert (project / "reports/rehearsal.md").read_text().startswith(steps[done[-1]].said)
-    (project / "reports/tests.xml").rename(project / "tests.xml")  # On the page nothing is tested.
+    (project / "reports/tests.xml").unlink(missing_ok=True)  # On the page nothing is tested.
     try:
         for step in (step for n, step in enumerate(steps) if n > done[0] and n not in done):
             said = step.same().replace("late-flights:", f"{project.name}:")
             assert tour.run(step, project)[0].same() == said
     finally:
-        (project / "tests.xml").rename(project / "reports/tests.xml")
         git(project, "checkout", "--", "slo.yaml")
         make(project, "plan")
 
