@@ -288,7 +288,7 @@ def tags_in_variants(folder: Path) -> list[str]:
 
 def logic_in_python(folder: Path) -> list[str]:
     """Python sources that hold more than the package's name, or are no single include."""
-    wrong = []
+    wrong = [path.name for path in folder.rglob("*.py") if "{%" in path.read_text()]
     for path in folder.rglob("*.py.jinja"):
         text = path.read_text()
         plain = text.replace("{{ package_name }}", "")
@@ -300,12 +300,13 @@ def logic_in_python(folder: Path) -> list[str]:
 def test_no_tag_in_a_variant_and_no_logic_in_python(tmp_path: Path) -> None:
     assert tags_in_variants(VARIANTS) == []
     assert logic_in_python(PROJECT) == []
-    # The guards bite: an f-string that Jinja would empty, and a branch in code.
+    # The guards bite: an f-string that Jinja would empty, a branch in code, a page inside of it.
     (tmp_path / "sample.py").write_text('f"{{x}}"\n')
     (tmp_path / "train.py.jinja").write_text("{% if source %}x = 1{% endif %}\n")
     (tmp_path / "ok.py.jinja").write_text("import {{ package_name }}\n")
-    assert tags_in_variants(tmp_path) == ["sample.py"]
-    assert logic_in_python(tmp_path) == ["train.py.jinja"]
+    (tmp_path / "page.py").write_text('PAGE = "{% for row in rows %}"\n')
+    assert sorted(tags_in_variants(tmp_path)) == ["page.py", "sample.py"]
+    assert logic_in_python(tmp_path) == ["page.py", "train.py.jinja"]
 
 
 def test_every_variant_is_reached_and_has_a_sibling_for_each_choice() -> None:

@@ -22,14 +22,8 @@ from .traffic import Sent, Traffic
 
 BENCH, QUIET_WINDOWS = Path(".rehearsal"), 4  # so many windows of drift must pass without an alarm
 TABLE = """\
-# {{ caught }} of {{ apply }} faults caught; control: {{ control | join("; ") or "quiet" }}
-
 | fault | verdict | caught by | seconds to detect | what it said | answer | control |
 |---|---|---|---:|---|---|---|
-{% for r in results -%}
-| {{ r.id }} | {{ r.verdict }} | {{ r.by }} | {{ "%.1f" % r.seconds if r.seconds is defined }} |
-{{- " " ~ r.said | default("") | replace("|", "\\\\|") }} | {{ r.answer }} | {{ r.control }} |
-{% endfor %}
 """
 FUNCTIONS = vars(watching) | vars(serving) | vars(new_release)  # among them one for each fault of the running stack
 
@@ -60,11 +54,22 @@ def rehearse(only: str = "") -> int:
     pages = jinja2.Environment(loader=loader, autoescape=jinja2.select_autoescape(), lstrip_blocks=True)
     facts = story | {"slo": config.slo(), "dataset": config.contract().dataset, "time": time}
     facts["picture"] = picture.draw(story, sent) if sent else ""
-    text = jinja2.Template(TABLE).render(facts)
+    text = _text(story)
     for kind, page in (("html", pages.get_template("report.html").render(facts)), ("md", text)):
         (reports / f"rehearsal.{kind}").write_text(page, encoding="utf-8")
     print(f"\n{text}\n-> {reports / 'rehearsal.html'}")
     return int(story["caught"] < story["apply"] or bool(story["control"]))
+
+
+def _text(story: dict[str, Any]) -> str:
+    """Return the results as Markdown."""
+    control = "; ".join(story["control"]) or "quiet"
+    head = f"# {story['caught']} of {story['apply']} faults caught; control: {control}\n\n{TABLE}"
+    for r in story["results"]:
+        seconds, said = f"{r['seconds']:.1f}" if "seconds" in r else "", r.get("said", "").replace("|", "\\|")
+        cells = [r["id"], r["verdict"], r["by"], seconds, said, r.get("answer", ""), r.get("control", "")]
+        head += f"| {' | '.join(cells)} |\n"
+    return head
 
 
 @contextlib.contextmanager
