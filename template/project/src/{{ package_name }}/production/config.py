@@ -32,13 +32,22 @@ class Strict(BaseModel):
 class Column(Strict):
     """What a value of one column may be; `nulls` is the largest share that may be missing."""
 
-    type: Literal["string", "integer", "number", "boolean", "datetime"]
+    type: Literal["string", "integer", "number", "boolean", "datetime", "text"]
     unit: str = ""  # values may come as text that ends in it: "12 kg"
     min: float | None = None
     max: float | None = None
     levels: list[str] | None = None
     max_length: Annotated[int, Field(ge=1, le=2**31)] = 64
     nulls: Share = 0.0
+
+
+class Encoder(Strict):
+    """What turns columns of type text into vectors: its size is told here, as the planner runs before it is there."""
+
+    name: str  # an installed package that carries it, or a folder
+    max_tokens: Annotated[int, Field(ge=8, le=8192)]  # of a longer text the rest is not read
+    millions: Positive  # of parameters
+    tolerance: Share  # so far may an answer differ between batches and between machines
 
 
 class Past(Strict):
@@ -74,6 +83,12 @@ class Contract(Strict):
     personal: list[str] = []  # dropped when the source is read: in no file, log, metric or image after that
     rules: dict[str, str] = {}  # SQL over the source's columns, for what no single column can say; true is right
     slices: list[str] = []
+    encoder: Encoder | None = None
+
+    @property
+    def tolerance(self) -> float:
+        """How far two answers to one row may lie apart: to the bit the same, but for an encoder's."""
+        return self.encoder.tolerance if self.encoder else 0.0
 
     @property
     def key(self) -> str:
@@ -212,6 +227,8 @@ def contract(root: Path = Path()) -> Contract:
         what = f"classes: {len(found.classes)} do not make a {found.task} task"
         raise Problem(f"contract.yaml: {what}; name all (multiclass), both, the wanted one last (binary), or none")
     _refuse("slices", set(found.slices) - set(found.columns), "is no column; use one of columns")
+    if not found.encoder and (texts := [name for name, column in found.columns.items() if column.type == "text"]):
+        raise Problem(f"contract.yaml: columns.{texts[0]} is text and no encoder reads it; name one, or make it a string")
     keys = {name for name, column in found.columns.items() if column.type in ("string", "integer")}
     for name, past in found.history.items():
         where, sent = f"history.{name}", set(found.row)

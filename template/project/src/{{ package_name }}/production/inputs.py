@@ -60,7 +60,7 @@ class Decoder:
 
 def _kind(column: config.Column) -> Any:
     kind: Any = {"boolean": bool, "datetime": datetime}.get(column.type)
-    if column.type == "string":
+    if column.type in ("string", "text"):
         kind = Literal[tuple(column.levels)] if column.levels else Annotated[str, Meta(max_length=column.max_length)]
     elif column.type == "integer":
         kind = Annotated[int, Meta(ge=_int64(column.min), le=_int64(column.max))]

@@ -1,5 +1,6 @@
 """From values by column to the model's matrix: the one path of training and of serving."""
 
+import importlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,9 +16,10 @@ DAY = np.timedelta64(1, "D")
 def columns(values: Mapping[str, Sequence[Any]], contract: config.Contract) -> Columns:
     """Return one array per contract column and history feature, and the time: None becomes NaN or stays None.
 
-    Dates become days since 1970.
+    Dates become days since 1970, texts the vectors of their encoder, (rows, width).
     """
-    numbers = [name for name, column in contract.columns.items() if column.type not in ("string", "datetime")]
+    told = ("string", "datetime", "text")
+    numbers = [name for name, column in contract.columns.items() if column.type not in told]
     numbers += contract.history
     # In one step: for one row, an array per column is most of the work.
     found: Columns = dict(zip(numbers, np.array([values[name] for name in numbers], np.float64), strict=True))
@@ -27,9 +29,21 @@ def columns(values: Mapping[str, Sequence[Any]], contract: config.Contract) -> C
         elif column.type == "datetime":
             when = np.array(values[name], "datetime64[us]")
             found[name] = np.where(np.isnat(when), np.nan, (when - np.datetime64("1970-01-01")) / DAY)
+        elif column.type == "text":
+            found[name] = importlib.import_module(".encoder", __package__).vectors(values[name], contract.encoder)
     if contract.time:
         found[contract.time] = np.array(values[contract.time], "datetime64[us]")
     return found
+
+
+def flat(features: Columns) -> Columns:
+    """Return features of one dimension each: a vector's are `name 0`, `name 1`, ..."""
+    if all(array.ndim == 1 for array in features.values()):
+        return features
+    made: Columns = {}
+    for name, array in features.items():
+        made |= {name: array} if array.ndim == 1 else {f"{name} {n}": part for n, part in enumerate(array.T)}
+    return made
 
 
 def levels(array: np.ndarray) -> list[str]:
@@ -47,6 +61,7 @@ def codes(levels: Mapping[str, Sequence[str]]) -> Codes:
 
 def encode(features: Columns, codes: Codes) -> np.ndarray:
     """Return float64 (rows, features) in the order of `codes`; an unknown level becomes NaN."""
+    features = flat(features)
     if len(features[next(iter(codes))]) == 1:  # in one step: for one row, twenty assignments cost as much as the model
         each = [(features[name], known) for name, known in codes.items()]
         row = [known.get(a.item(), np.nan) if a.dtype == object else a.item() for a, known in each]
@@ -67,6 +82,19 @@ def targets(values: Sequence[Any], contract: config.Contract) -> np.ndarray:
 def error(y: np.ndarray, p: np.ndarray) -> np.ndarray:
     """Return by how much each prediction was wrong, float64 (rows,): of a class, what its probability lacked."""
     return np.asarray(1 - p[np.arange(len(y)), y.astype(int)] if p.ndim == 2 else y - p)
+
+
+def same(one: Any, other: Any, tolerance: float) -> bool:
+    """Return whether two answers, as JSON, are alike: their numbers differ by so much at most, and nothing else does."""
+    if not tolerance:
+        return bool(one == other)
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(same(one[key], other[key], tolerance) for key in one)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(same, one, other, [tolerance] * len(one)))
+    if isinstance(one, bool):  # an alarm follows from its probability
+        return isinstance(other, bool)
+    return abs(one - other) <= tolerance if isinstance(one, float) and isinstance(other, float) else bool(one == other)
 
 
 def outcome(p: np.ndarray, contract: config.Contract) -> np.ndarray:

@@ -10,7 +10,7 @@ from . import config
 from .stages import RAW, VALID, write, write_json
 
 QUARANTINE, REPORT = Path("data/quarantine.parquet"), Path("reports/validate.json")
-RULES: dict[str, Any] = {"integer": dy.Integer, "number": dy.Float, "boolean": dy.Bool, "string": dy.String}
+RULES: dict[str, Any] = {"integer": dy.Integer, "number": dy.Float, "boolean": dy.Bool, "string": dy.String, "text": dy.String}
 RULES["datetime"] = dy.Datetime
 
 
@@ -41,7 +41,7 @@ def refuse_columns(raw: pl.DataFrame, contract: config.Contract) -> None:
         if name not in raw.columns:
             way_out = "ask its source, or change contract.yaml and raise its version"
             raise config.Problem(f"validate: column {name} is missing from the batch; {way_out}")
-        if column.type not in ("string", "datetime") and raw.schema[name] == pl.String:
+        if column.type not in ("string", "datetime", "text") and raw.schema[name] == pl.String:
             right = raw[name].cast(RULES[column.type]().dtype, strict=False)
             wrong = raw[name].filter(right.is_null() & raw[name].is_not_null())
             shown = ", ".join(map(repr, (wrong if len(wrong) else raw[name].drop_nulls()).head(3)))
@@ -76,7 +76,7 @@ def _rule(column: config.Column) -> Any:
     limits: dict[str, Any] = {"nullable": column.nulls > 0}
     if column.type == "string" and column.levels:
         limits["check"] = {"levels": lambda values: values.is_in(column.levels)}
-    elif column.type == "string":
+    elif column.type in ("string", "text"):
         limits["max_length"] = column.max_length
     elif column.type in ("integer", "number"):
         limits |= {"min": column.min, "max": column.max}

@@ -108,7 +108,7 @@ def misfit() -> tuple[str, Any, Any]:
     """Return a column, a number if there is one, a value of another type, and one beyond its limits."""
     columns = config.contract().columns
     name = min(columns, key=lambda name: columns[name].type not in ("number", "integer"))
-    wrong: Any = 5 if columns[name].type in ("string", "datetime") else "39.5"
+    wrong: Any = 5 if columns[name].type in ("string", "datetime", "text") else "39.5"
     return name, wrong, 1e300 if columns[name].type in ("number", "integer") else wrong
 
 
