@@ -16,7 +16,7 @@ from safetensors.torch import save as pack
 
 Levels = dict[str, list[str]]
 Params = dict[str, float | int | str]
-Model = dict[str, torch.Tensor]  # levels, mean, scale: by column; weight, bias; task: how many answers it gives
+Model = dict[str, torch.Tensor]  # levels, mean, scale by column; holes: columns where a value may be missing; ...
 
 
 def train(x: np.ndarray, y: np.ndarray, levels: Levels, params: Params, progress: Callable[[int, int], None]) -> str:
@@ -33,6 +33,7 @@ def train(x: np.ndarray, y: np.ndarray, levels: Levels, params: Params, progress
         "levels": torch.tensor([len(known) for known in levels.values()]),
         "mean": torch.from_numpy(np.nan_to_num(np.nanmean(x, axis=0))),
         "scale": torch.from_numpy(np.nan_to_num(np.nanstd(x, axis=0)) + 1e-9),
+        "holes": torch.from_numpy(np.flatnonzero(np.isnan(x).any(axis=0))),
     }
     inputs = torch.cat([part for _, part in _parts(model, x)], dim=1)
     center, spread = (float(y.mean()), float(y.std()) + 1e-9) if task == "regression" else (0.0, 1.0)
@@ -88,12 +89,13 @@ def explain(model: Model, x: np.ndarray) -> np.ndarray:
 
 def _parts(model: Model, x: np.ndarray) -> list[tuple[int | torch.Tensor, torch.Tensor]]:
     """Return the linear layer's inputs with the columns of `x` that they are made of: the numbers, in units of their
-    spread, with 0 where one is missing; where one may be, whether it is; and each text, one input for each level.
+    spread, with 0 where one is missing; where one may be, whether it is; and of a text each level.
     """
-    found, levels = torch.from_numpy(np.ascontiguousarray(x)), model["levels"]
+    found, levels, holes = torch.from_numpy(np.ascontiguousarray(x)), model["levels"], model["holes"]
     numbers = torch.nonzero(levels == 0)[:, 0]
     scaled = (found[:, numbers] - model["mean"][numbers]) / model["scale"][numbers]
     parts: list[tuple[int | torch.Tensor, torch.Tensor]] = [(numbers, scaled.nan_to_num())]
+    parts.append((holes, found[:, holes].isnan().double()))
     for column in torch.nonzero(levels)[:, 0].tolist():
         parts.append((column, (found[:, column : column + 1] == torch.arange(int(levels[column]))).double()))
     return parts

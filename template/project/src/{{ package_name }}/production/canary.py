@@ -11,7 +11,7 @@ import numpy as np
 from polars import selectors
 from scipy.special import bdtrc, ndtri  # scipy.stats takes seconds, and who rolls back has none
 
-from . import budget, config, releases, stack, watch
+from . import budget, config, matrix, releases, stack, watch
 from .stages import read_json
 
 STOP = Path("run/rollback.requested")
@@ -53,7 +53,8 @@ def golden(slot: str) -> str:
     """Ask a slot the golden rows of its release; return what is wrong with the answers, nothing if they are right."""
     known = read_json(releases.source(str(stack.release_in(slot))) / "model/golden.json")
     try:
-        right = json.loads(_get(slot, "/check", known["rows"]))["predictions"] == known["answers"]
+        told = json.loads(_get(slot, "/check", known["rows"]))["predictions"]
+        right = matrix.same(told, known["answers"], config.contract().tolerance)
     except OSError as error:
         return f"it does not answer its golden rows: {error}"
     return "" if right else "its golden rows are answered differently than when it was packaged"

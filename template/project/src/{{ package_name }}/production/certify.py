@@ -61,7 +61,8 @@ def _past(watch: config.Watch) -> tuple[matrix.Columns, np.ndarray, list[np.ndar
         what = f"{len(whole)} whole windows of {watch.window_days:g} days lie in the past, and {2 * FOLDS} are needed"
         raise config.Problem(f"certify: {what} to judge; bring a longer past, or lower drift.within_days in slo.yaml")
     text = MODEL.read_text(encoding="utf-8")
-    past[drift.PREDICTION] = matrix.outcome(predict(text, read_json(LEVELS), past), config.contract())
+    p = predict(text, read_json(LEVELS), past)
+    past = drift.watched(past, read_json(PROFILE)["axes"]) | {drift.PREDICTION: matrix.outcome(p, config.contract())}
     return past, when[known], whole
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from . import config, matrix
 
 Profile = dict[str, dict[str, Any]]
+Axes = dict[str, list[list[float]]]  # of a vector feature: the middle, then directions
 PREDICTION, ERROR = "its prediction", "its error"  # watched like columns
 
 
@@ -41,6 +42,26 @@ def learn(features: matrix.Columns, windows: list[np.ndarray], watch: config.Wat
         threshold = max(watch.least_shift, float(np.mean(far) + width * np.std(far, ddof=1)))
         profile[name] = {"bins": bins, "shares": each.mean(axis=0).tolist(), "threshold": threshold}
     return profile
+
+
+def axes(features: matrix.Columns) -> Axes:
+    """Return, of each vector feature, its mean and the three directions in which it differs most."""
+    made: Axes = {}
+    for name, vectors in features.items():
+        if vectors.ndim == 2:
+            some = vectors[thin(np.flatnonzero(~np.isnan(vectors[:, 0])), 5000)].astype(np.float64)
+            _, _, directions = np.linalg.svd(some - some.mean(axis=0), full_matrices=False)
+            made[name] = np.vstack([some.mean(axis=0), directions[:3]]).round(5).tolist()
+    return made
+
+
+def watched(features: matrix.Columns, axes: Axes) -> matrix.Columns:
+    """Return features with each vector as its places along its axes: numbers, that can be watched and drawn."""
+    found = {name: array for name, array in features.items() if name not in axes}
+    for name, (middle, *directions) in axes.items():
+        places = (features[name] - np.array(middle)) @ np.array(directions).T
+        found |= {f"{name}, axis {number}": place for number, place in enumerate(places.T, 1)}
+    return found
 
 
 def distance(p: np.ndarray, q: np.ndarray, bins: list[Any]) -> float:

@@ -74,8 +74,9 @@ def load(name: str, max_tokens: int, millions: float) -> tuple[Any, Tokenizer]:
 
 def find(name: str) -> Path:
     """Return the folder that holds an encoder: of this name, or inside the package of this name."""
-    if Path(name).is_dir():
-        return Path(name)
+    for root in (Path(), Path(__file__).parents[2]):  # of the repo, of a release
+        if (root / name).is_dir():
+            return root / name
     spec = importlib.util.find_spec(name.replace("-", "_")) if "/" not in name else None
     found = sorted(Path(spec.origin).parent.rglob("model.safetensors")) if spec and spec.origin else []
     if not found:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from . import config, metrics, releases, score
+from . import config, drift, metrics, releases, score
 from .stages import LEVELS, MODEL, PROFILE, REPORT, VALID, labelled, load_features, predict, read_json, redo, write_json
 
 Report = dict[str, Any]
@@ -20,7 +20,9 @@ def evaluate() -> None:
     start, end = np.datetime64(params.split.train_until), np.datetime64(params.split.evaluate_until)
     past, now = labelled(when < start, y), labelled((when >= start) & (when < end), y)
     rows, y_now, days = pl.read_parquet(VALID).filter(pl.Series(now)), y[now], when[now].astype("datetime64[D]")
-    alone = {name: metrics.alone(array[past], y[past], array[now], contract.several) for name, array in found.items()}
+    known = {name: array[past] for name, array in found.items()}
+    each = drift.watched(found, drift.axes(known)).items()
+    alone = {name: metrics.alone(array[past], y[past], array[now], contract.several) for name, array in each}
     scores = {name: metrics.auc(metrics.questions(y_now, p)) for name, p in alone.items()}
     best = max(scores, key=lambda name: scores[name])
     text, unseen = MODEL.read_text(encoding="utf-8"), {name: array[now] for name, array in found.items()}

@@ -21,6 +21,7 @@ PACKAGE, NUMBER = Path(__file__).parents[1], "_number"
 # The serving image holds what answers requests and nothing else: no DVC, no Evidently, no Polars.
 SERVING = ["__init__", "__main__", "config", "releases", "matrix", "store", "score"]
 SERVING += ["service", "front", "answers", "inputs", "predictions"]
+SERVING += [path.stem for path in (PACKAGE / "production").glob("encoder.py")]  # where there is text
 CODE = ["__init__", "features", "train", *(f"production/{name}" for name in SERVING)]
 FILES = [MODEL, LEVELS, PROFILE, *map(Path, ("contract.yaml", "slo.yaml", "requirements-serve.txt"))]
 # The release is built in a folder that holds only these; its versions are pinned, so that no index is asked.
@@ -42,6 +43,8 @@ def package() -> str:
         for name, source in ({str(path): path for path in FILES} | code).items():
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(source, root / name)
+        if (encoder := config.contract().encoder) and Path(encoder.name).is_dir():
+            shutil.copytree(encoder.name, root / encoder.name)
         (root / "bentofile.yaml").write_text(yaml.safe_dump(BENTOFILE), encoding="utf-8")
         _add_golden(root)
         paths = sorted(path for path in root.rglob("*") if path.is_file())
@@ -87,7 +90,7 @@ def _refuse_skew(engine: score.Engine, rows: list[dict[str, Any]], numbers: np.n
     trained = matrix.encode({name: array[numbers] for name, array in stored.items()}, engine.codes)
     served = np.concatenate([engine.encode([row]) for row in rows])
     for name, one, other in zip(engine.levels, trained.T, served.T, strict=True):
-        if differ := int((~((one == other) | (np.isnan(one) & np.isnan(other)))).sum()):
+        if differ := int((~np.isclose(one, other, rtol=0, atol=engine.contract.tolerance, equal_nan=True)).sum()):
             what = f"feature {name} differs between training and service in {differ} of {len(rows)} golden rows"
             raise config.Problem(f"package: {what}; see features.py, or run `make featurize` again")
 

@@ -34,10 +34,14 @@ class Engine:
         self.yours = train_code()
         self.model = self.yours.load((root / "model/model.txt").read_text(encoding="utf-8"))
 
+    def features(self, rows: list[dict[str, Any]]) -> matrix.Columns:
+        """Return your features of rows with their history."""
+        values = {name: [row[name] for row in rows] for name in [*self.contract.row, *self.contract.history]}
+        return dict(yours_features.features(matrix.columns(values, self.contract)))
+
     def encode(self, rows: list[dict[str, Any]]) -> np.ndarray:
         """Return the model's matrix of rows with their history, float64 (rows, features)."""
-        values = {name: [row[name] for row in rows] for name in [*self.contract.row, *self.contract.history]}
-        return matrix.encode(yours_features.features(matrix.columns(values, self.contract)), self.codes)
+        return matrix.encode(self.features(rows), self.codes)
 
     def predict(self, rows: list[dict[str, Any]]) -> np.ndarray:
         """Return the model's predictions, float64: (rows,), or (rows, classes)."""
@@ -54,8 +58,10 @@ class Engine:
 
     def explain(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Return, by feature (multiclass: by class and feature), the contributions to the raw score, and its `base`."""
-        names = [*self.levels, "base"]
-        found = self.yours.explain(self.model, self.encode(rows)).reshape(len(rows), -1, len(names)).tolist()
+        features = self.features(rows)
+        raw = self.yours.explain(self.model, matrix.encode(features, self.codes))
+        names, first = [*features, "base"], np.cumsum([0, *(array[:1].size for array in features.values())])
+        found = np.add.reduceat(raw.reshape(len(rows), -1, first[-1] + 1), first, axis=2).tolist()
         each = [[dict(zip(names, part, strict=True)) for part in row] for row in found]
         several = self.contract.task == "multiclass"
         return [dict(zip(self.contract.classes, row, strict=True)) if several else row[0] for row in each]
@@ -66,10 +72,8 @@ def again(rows: str) -> None:
     import polars as pl  # not in the serving image
 
     engine, asked = Engine(Path()), pl.read_parquet(rows).to_dicts()
-    values = {name: [row[name] for row in asked] for name in [*engine.contract.row, *engine.contract.history]}
-    features = yours_features.features(matrix.columns(values, engine.contract))
     told = {"predictions": engine.predict(asked).tolist(), "contributions": engine.explain(asked)}
-    print(json.dumps(told | {"features": {name: array.tolist() for name, array in features.items()}}))
+    print(json.dumps(told | {"features": {name: array.tolist() for name, array in engine.features(asked).items()}}))
 
 
 def replay(id: str) -> None:
@@ -95,12 +99,14 @@ def replay(id: str) -> None:
         again = json.loads(releases.ask(release, "-m", str(__package__), "again", str(path)))
     was = said.filter(mine)["prediction"].to_list()
     for name, values in again["features"].items():
-        print(f"replay: {name:24} {values[0]}")
+        print(f"replay: {name:24} {str(values[0]):.80}")
     print(f"replay: contributions {json.dumps(again['contributions'][0], ensure_ascii=False)}")
-    if again["predictions"] != was:
+    tolerance = config.contract(root).tolerance
+    if not matrix.same(again["predictions"], was, tolerance):
         what = f"release {release} answers {again['predictions'][0]} now, and {was[0]} was logged"
         raise config.Problem(f"replay: {id}: {what}; was its environment changed? See constraints.txt")
-    print(f"replay: prediction {was[0]}, the same to the bit, from release {release}")
+    like = f"the same within {tolerance:g}" if tolerance else "the same to the bit"
+    print(f"replay: prediction {was[0]}, {like}, from release {release}")
 
 
 def score(rows: str, scored: str, root: Path = Path()) -> None:

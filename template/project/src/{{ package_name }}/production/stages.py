@@ -51,7 +51,8 @@ def train() -> None:
     write_json(LEVELS, levels)
     known = when < np.datetime64(params.split.evaluate_until)
     seen = {name: array[known] for name, array in found.items()}
-    p = predict(text, levels, seen)
+    p, axes = predict(text, levels, seen), drift.axes(seen)
+    seen = drift.watched(seen, axes)
     seen[drift.PREDICTION] = matrix.outcome(p, contract)
     watched, unseen = config.watch(), known & (when >= np.datetime64(params.split.train_until)) & ~np.isnan(y)
     profile = drift.learn(seen, windows(when[known], watched.window_days), watched, len(seen) + 1)
@@ -62,7 +63,7 @@ def train() -> None:
     prior = [float((y[past] == code).mean()) for code in range(contract.several)] or float(y[past].mean())
     made: dict[str, Any] = {"trained_until": str(when[past].max()), "prior": prior, "redo": redo(found, y, past)}
     made["expected"] = metrics.expected(judged, contract.task, config.slo().business)
-    write_json(PROFILE, made | {"columns": profile})
+    write_json(PROFILE, made | {"axes": axes, "columns": profile})
     score = validate(found, y, when, past)
     write_json(SCORE, {"validation_auc": score if score == score else None})
     print(f"train: {past.sum()} rows, {len(levels)} features, validation AUC {score:.4f} -> {MODEL.parent}/")
@@ -73,7 +74,7 @@ def learn(
 ) -> tuple[str, Levels]:
     """Return your model of these rows (a mask, or their numbers), as text, and the levels of its features."""
     params, contract = config.params(), config.contract()
-    some = {name: array[rows] for name, array in found.items()}
+    some = matrix.flat({name: array[rows] for name, array in found.items()})
     levels = {name: matrix.levels(array) for name, array in some.items()}
     settings = {"objective": contract.task, "num_class": contract.several or 1, "seed": params.seed} | params.train
     x = matrix.encode(some, matrix.codes(levels))

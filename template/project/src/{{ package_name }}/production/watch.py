@@ -36,7 +36,8 @@ def watch(report: bool = False) -> Verdict:
     y = matrix.targets(told.to_list(), contract)
 
     def look(picked: np.ndarray) -> matrix.Columns:
-        return features(rows[picked], contract) | {drift.PREDICTION: matrix.outcome(p[picked], contract)}
+        seen = drift.watched(features(rows[picked], contract), profile.get("axes", {}))
+        return seen | {drift.PREDICTION: matrix.outcome(p[picked], contract)}
 
     newest, newest_p = rows.tail(config.watch().window_rows), p[-config.watch().window_rows :]
     missing = {name: newest[name].null_count() / newest.height - c.nulls for name, c in contract.columns.items()}
@@ -59,7 +60,7 @@ def watch(report: bool = False) -> Verdict:
     METRICS.write_text(_metrics(verdict), encoding="utf-8")
     if report:
         whole = windows(when, config.watch().window_days) or [np.arange(len(when))]
-        _draw(look(drift.thin(whole[-1], 5 * config.watch().window_rows)), params)
+        _draw(look(drift.thin(whole[-1], 5 * config.watch().window_rows)), profile.get("axes", {}), params)
     alarms = ", ".join(f"{a['column']} since {a['since'][:10]}" for a in verdict["alarms"])
     if any(alarm["windows"] >= 2 * config.watch().confirm_windows for alarm in verdict["alarms"]):
         print("watch: drift was confirmed twice in a row; a retraining is proposed: `make retrain`")
@@ -183,14 +184,15 @@ def _label(column: str) -> str:
     return f"{{column={json.dumps(column, ensure_ascii=False)}}}"
 
 
-def _draw(found: dict[str, np.ndarray], params: config.Params) -> None:
+def _draw(found: dict[str, np.ndarray], axes: drift.Axes, params: config.Params) -> None:
     """Let Evidently draw the newest whole window against the training data; the verdict is not its business."""
     from evidently import Report  # takes seconds
     from evidently.presets import DataDriftPreset
 
     past, _, when = load_features()
     rows = drift.thin(np.flatnonzero(when < np.datetime64(params.split.evaluate_until)), 5 * config.watch().window_rows)
-    reference = pl.DataFrame({name: array[rows].tolist() for name, array in past.items()}).fill_nan(None)
+    past = drift.watched({name: array[rows] for name, array in past.items()}, axes)
+    reference = pl.DataFrame({name: array.tolist() for name, array in past.items()}).fill_nan(None)
     current = pl.DataFrame({name: found[name].tolist() for name in past}).fill_nan(None)
     some = [name for name in past if reference[name].count() and current[name].count()]  # it stops at an empty column
     with warnings.catch_warnings(action="ignore"):  # it divides by zero where a column has one value

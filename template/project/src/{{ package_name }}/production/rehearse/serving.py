@@ -1,6 +1,7 @@
 """Faults of the service: what it is sent, what it leans on, and what becomes of its processes."""
 
 import contextlib
+import functools
 import secrets
 import time
 from pathlib import Path
@@ -9,7 +10,7 @@ import numpy as np
 import polars as pl
 import psutil
 
-from .. import capacity, config, releases, stack, watch
+from .. import capacity, config, matrix, releases, stack, watch
 from ..stages import HISTORY
 from .lab import Alarm, Trial, alerts, ask, garbage, golden, heard, misfit, wait_for
 from .traffic import Traffic
@@ -29,11 +30,12 @@ def garbage_requests(traffic: Traffic) -> Trial:
 
 def poison_item(traffic: Traffic) -> Trial:
     (first, second, third), right, (column, _, much) = golden()["rows"][:3], golden()["answers"], misfit()
+    like = functools.partial(matrix.same, tolerance=config.contract().tolerance)
     answer = ask([first, second, third])
-    yield None if answer.status == 200 and answer.body["predictions"] == right[:3] else Alarm(answer.text)
+    yield None if answer.status == 200 and like(answer.body["predictions"], right[:3]) else Alarm(answer.text)
     answer = ask([first, second | {column: much}, third])
     told = answer.body.get("predictions", [{}] * 3)
-    alone = (answer.status, told[0], told[2]) == (200, right[0], right[2]) and column in told[1].get("error", "")
+    alone = answer.status == 200 and like(told[::2], right[:3:2]) and column in told[1].get("error", "")
     yield Alarm(told[1]["error"]) if alone else None
 
 

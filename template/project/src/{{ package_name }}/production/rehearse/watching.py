@@ -66,7 +66,7 @@ def _another_world() -> dict[str, Any]:
         if column.type in ("number", "integer"):
             top = frame[name].quantile(0.95, "nearest")
             found[name] = int(top) if column.type == "integer" and top is not None else top
-        elif column.type in ("string", "boolean"):
+        elif column.type in ("string", "text", "boolean"):
             found[name] = frame[name].drop_nulls().value_counts(sort=True)[name][-1]
     return found
 
