@@ -8,15 +8,15 @@ command -v uv >/dev/null || uv=../../.venv/bin/uv
 
 trap 'rm -f requirements-all.txt' EXIT
 # Every library that an answer brings in stands in quotes on a line of Jinja, and Evidently breaks with newer pandas.
-{
-  sed '/^{{/d' requirements-dev.txt.jinja
-  grep '^{{' requirements-dev.txt.jinja | grep -oE "'[^']+\\\\n'" | sed "s/'//g; s/\\\\n//"
-  grep '^{{' requirements-dev.txt.jinja | sed 's/.*}}//'
-  echo 'pandas<3.1'
-} >requirements-all.txt
+for file in requirements-serve.txt.jinja requirements-dev.txt.jinja; do
+  sed '/^{{/d' "$file"
+  grep '^{{' "$file" | grep -oE "'[^']+\\\\n'" | sed "s/'//g; s/\\\\n/\n/g"
+  grep '^{{' "$file" | sed 's/.*}}//'
+done >requirements-all.txt
+echo 'pandas<3.1' >>requirements-all.txt
 
 head=$(head -n 1 constraints.txt)
 "$uv" pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate \
   --no-emit-index-url --no-emit-find-links "$@" \
-  requirements-serve.txt requirements-all.txt --output-file constraints.txt
+  requirements-all.txt --output-file constraints.txt
 sed -i "1i $head" constraints.txt
