@@ -19,7 +19,7 @@ def ingest(source: str) -> pl.LazyFrame:
     `_data/openintro/`. Raises OSError or ValueError when the file is torn; nothing is written here.
     """
     try:
-        table = pd.read_pickle(files(source)[0], compression="xz")  # noqa: S301 - of a package that is pinned
+        table = pd.read_pickle(files(source)[0], compression="xz")  # of a package that is pinned
     except EOFError as error:
         raise OSError(f"{source}: {error}") from None
     table = table.astype({name: "string" for name in table.select_dtypes(["object", "category"]).columns})

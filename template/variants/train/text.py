@@ -54,7 +54,7 @@ def train(x: np.ndarray, y: np.ndarray, levels: Levels, params: Params, progress
         progress(min(done, rounds), rounds)
         return loss
 
-    optimizer.step(step)
+    optimizer.step(step)  # type: ignore[no-untyped-call]
     model |= {"weight": spread * weight.detach(), "bias": center + spread * bias.detach()}
     model["task"] = torch.tensor({"binary": 1, "regression": 0}.get(task, answers))
     return base64.b64encode(pack(model)).decode()

@@ -32,10 +32,12 @@ def personal(values: pl.Series) -> str:
     return next(kinds, "by its name" if PERSONAL_NAME.search(text.name) else "")
 
 
-def rules(values: pl.Series, low: float | None, high: float | None, notes: list[str]) -> dict[str, Any] | str:
+def rules(
+    values: pl.Series, low: float | None, high: float | None, notes: list[str], read: bool = False
+) -> dict[str, Any] | str:
     """Return the rules of a column, or why it must stay out; what a person should look at is added to the notes.
 
-    `low` and `high` are the smallest and the largest finite number of all rows, None where there is none.
+    `read` says whether an encoder reads prose; `low` and `high` are the smallest and the largest finite number of all rows, None where there is none.
     """
     some = values.drop_nulls()
     if not some.name:
@@ -43,7 +45,7 @@ def rules(values: pl.Series, low: float | None, high: float | None, notes: list[
     if some.n_unique() < 2:
         return "one value, or none: it says nothing"
     if some.dtype == pl.String:
-        return _text(some, notes)
+        return _text(some, notes, read)
     if some.dtype == pl.Boolean:
         return {"type": "boolean"}
     if some.dtype in (pl.Date, pl.Datetime):
@@ -63,7 +65,7 @@ def _number(values: pl.Series, low: float, high: float) -> dict[str, Any]:
     return {"type": kind} | {key: float(f"{edge:.4g}") for key, edge in edges.items()}
 
 
-def _text(text: pl.Series, notes: list[str]) -> dict[str, Any] | str:
+def _text(text: pl.Series, notes: list[str], read: bool) -> dict[str, Any] | str:
     found = (UNIT.match(value.strip()) for value in text.head(1000))
     units = {match["before"] or match["after"] for match in found if match}
     unit = units.pop() if len(units) == 1 else ""
@@ -77,14 +79,16 @@ def _text(text: pl.Series, notes: list[str]) -> dict[str, Any] | str:
     if 0 < len(odd) < 0.5 * len(text):
         what = f"mostly numbers, but also {odd[0]!r}; taken as text: mend the source if it is a number"
         notes.append(f"{text.name}: {what}")
+    prose, longest = text.str.count_matches(r"\s+").sum() > 2 * len(text), int(text.str.len_chars().max() or 1)  # type: ignore[arg-type]
+    if prose and read and levels > 100:
+        return {"type": "text", "max_length": 2 * longest}
     if levels > 0.9 * len(text) and levels > 100:
-        prose = text.str.count_matches(r"\s+").sum() > 2 * len(text)
         return "free text: nearly every row has its own" if prose else "an identifier: no two rows alike"
     if levels <= CLOSED:
         return {"type": "string", "levels": sorted(text.unique())}
     if levels > 1000:
         notes.append(f"{text.name}: {levels} values; the 1000 most frequent are told apart, the rest count as missing")
-    return {"type": "string", "max_length": 2 * int(text.str.len_chars().max() or 1)}  # type: ignore[arg-type]
+    return {"type": "string", "max_length": 2 * longest}
 
 
 def times(values: pl.Series) -> pl.Series:

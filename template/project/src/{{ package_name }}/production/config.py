@@ -227,8 +227,8 @@ def contract(root: Path = Path()) -> Contract:
         what = f"classes: {len(found.classes)} do not make a {found.task} task"
         raise Problem(f"contract.yaml: {what}; name all (multiclass), both, the wanted one last (binary), or none")
     _refuse("slices", set(found.slices) - set(found.columns), "is no column; use one of columns")
-    if not found.encoder and (texts := [name for name, column in found.columns.items() if column.type == "text"]):
-        raise Problem(f"contract.yaml: columns.{texts[0]} is text and no encoder reads it; name one, or make it a string")
+    texts = {name for name, column in found.columns.items() if column.type == "text"}
+    _refuse("columns", set() if found.encoder else texts, "is text, and no encoder reads it; make it a string")
     keys = {name for name, column in found.columns.items() if column.type in ("string", "integer")}
     for name, past in found.history.items():
         where, sent = f"history.{name}", set(found.row)

@@ -15,7 +15,7 @@ from . import config, infer, plan, releases
 
 HEAD = """\
 # What the data must look like. One file, read by ingest, validate, train, service and watch.
-# type: string | integer | number | boolean | datetime. nulls: the largest share that may be missing (0 if absent).
+# type: string | text | integer | number | boolean | datetime. nulls: the largest share that may be missing (0 if absent).
 # not_features: in the source, and left out.
 """
 STYLE: dict[str, Any] = {"allow_unicode": True, "sort_keys": False, "width": 10**9}
@@ -27,7 +27,7 @@ def contract(json: bool = False) -> None:
     if not json:
         print(f"contract: reading {params.source}: a minute or so for each gigabyte", flush=True)
     try:
-        found = infer.propose(yours.ingest(params.source), old.target, old.time, old.id)
+        found = infer.propose(yours.ingest(params.source), old.target, old.time, old.id, bool(old.encoder))
     except (OSError, ValueError, pl.exceptions.PolarsError) as error:
         what = f"{params.source} cannot be read ({' '.join(str(error).split())[:200]})"
         raise config.Problem(f"contract: {what}; see source in params.yaml") from None
@@ -52,6 +52,7 @@ def text(found: infer.Proposal, old: config.Contract) -> str:
     head |= {"personal": found.personal} if found.personal else {}  # never kept
     past = {name: feature.model_dump() for name, feature in old.history.items()}
     parts = [head, {"columns": found.columns}, {"history": past, "lead_minutes": old.lead_minutes} if past else {}]
+    parts += [{"encoder": old.encoder.model_dump()}] if old.encoder else []
     dumped = [yaml.safe_dump(part, default_flow_style=None, **STYLE) for part in parts if part]
     dumped += [yaml.safe_dump({"not_features": found.not_features}, **STYLE)] if found.not_features else []
     return HEAD + "".join(f"# {' '.join(note.split())}\n" for note in found.notes) + "\n".join(dumped)

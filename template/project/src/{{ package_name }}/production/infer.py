@@ -46,8 +46,11 @@ class Proposal:
     notes: list[str] = field(default_factory=list)
 
 
-def propose(rows: pl.LazyFrame, target: str, time: str | None, key: str | None) -> Proposal:
-    """Return the contract that the rows suggest; raises config.Problem, one line, for what cannot work."""
+def propose(rows: pl.LazyFrame, target: str, time: str | None, key: str | None, read: bool = False) -> Proposal:
+    """Return the contract that the rows suggest; raises config.Problem, one line, for what cannot work.
+
+    `read` says whether an encoder reads prose.
+    """
     schema = rows.collect_schema()
     for role, name in (("target", target), ("time", time), ("id", key)):
         if name is not None and name not in schema:
@@ -67,11 +70,13 @@ def propose(rows: pl.LazyFrame, target: str, time: str | None, key: str | None) 
         if kind := columns.personal(sample[name]):
             made.personal.append(name)
             made.not_features[name] = f"looks like personal data ({kind})"
-        elif isinstance(found := columns.rules(sample[name], facts["low"], facts["high"], made.notes), str):
+        elif isinstance(found := columns.rules(sample[name], facts["low"], facts["high"], made.notes, read), str):
             made.not_features[name] = found
         else:
             made.columns[name] = found | ({"nulls": nulls} if nulls else {})
     _judge_leaks(made, sample)
+    if read and not any(column["type"] == "text" for column in made.columns.values()):
+        made.notes.append("no column is prose: the encoder has nothing to read")
     if not made.columns:
         why = ", ".join(f"{name}: {reason}" for name, reason in list(made.not_features.items())[:3]) or "no other"
         raise config.Problem(f"columns: none is left to predict from ({why}); bring others")
@@ -219,6 +224,8 @@ def _judge_leaks(made: Proposal, sample: pl.DataFrame) -> None:
     odd = np.arange(len(y)) % 2 == 1
     learnt, judged = odd & ~np.isnan(y), ~odd & ~np.isnan(y)
     for name, column in contract.columns.items():
+        if column.type == "text":
+            continue  # read by its encoder, which is not asked here
         one = contract.model_copy(update={"columns": {name: column}})  # all at once are large, as Python's values
         array = matrix.columns({name: frame[name].to_list()}, one)[name]
         alone = metrics.alone(array[learnt], y[learnt], array[judged], contract.several)

@@ -85,7 +85,7 @@ def error(y: np.ndarray, p: np.ndarray) -> np.ndarray:
 
 
 def same(one: Any, other: Any, tolerance: float) -> bool:
-    """Return whether two answers, as JSON, are alike: their numbers differ by so much at most, and nothing else does."""
+    """Return whether two answers, as JSON, are alike: numbers differ by so much at most, and nothing else does."""
     if not tolerance:
         return bool(one == other)
     if isinstance(one, dict) and isinstance(other, dict):

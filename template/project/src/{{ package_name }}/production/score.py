@@ -99,7 +99,7 @@ def replay(id: str) -> None:
         again = json.loads(releases.ask(release, "-m", str(__package__), "again", str(path)))
     was = said.filter(mine)["prediction"].to_list()
     for name, values in again["features"].items():
-        print(f"replay: {name:24} {str(values[0]):.80}")
+        print(f"replay: {name:24} {values[0]!s:.80}")
     print(f"replay: contributions {json.dumps(again['contributions'][0], ensure_ascii=False)}")
     tolerance = config.contract(root).tolerance
     if not matrix.same(again["predictions"], was, tolerance):

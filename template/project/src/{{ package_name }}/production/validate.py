@@ -10,8 +10,8 @@ from . import config
 from .stages import RAW, VALID, write, write_json
 
 QUARANTINE, REPORT = Path("data/quarantine.parquet"), Path("reports/validate.json")
-RULES: dict[str, Any] = {"integer": dy.Integer, "number": dy.Float, "boolean": dy.Bool, "string": dy.String, "text": dy.String}
-RULES["datetime"] = dy.Datetime
+RULES: dict[str, Any] = {"integer": dy.Integer, "number": dy.Float, "boolean": dy.Bool, "datetime": dy.Datetime}
+RULES |= dict.fromkeys(("string", "text"), dy.String)
 
 
 def validate() -> None:
