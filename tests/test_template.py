@@ -15,8 +15,8 @@ PROJECT = ROOT / "template/project"
 VARIANTS = ROOT / "template/variants"
 ANSWERS = ".copier-answers.yml"
 TAG = re.compile(r"\{[{%#]")
-# One whole file for each choice, or one for the sample and one for every other source.
-SHARED = "('sample' if source == 'sample' else 'files')"
+# One whole file for each choice, or one that a sample starts with.
+SHARED = "(start if source == 'sample' else source)"
 INCLUDE = re.compile(
     rf"\{{% include 'template/variants/(\w+)/' ~ (\w+|{re.escape(SHARED)}) ~ '\.\w+' -%\}}\n"
 )
@@ -53,6 +53,20 @@ FILES_PLACES = {
     "time_column": ("when: #7919 \\", "contract.yaml"),
     "id_column": ("{{ 7919 }}", "contract.yaml"),
 }
+# Another model, and all other answers as they are: some of their defaults depend on it.
+TEXT = {
+    "model": "text",
+    "project_name": "late-flights",
+    "purpose": "Warn before departure that a flight will arrive more than 15 minutes late",
+    "freshness_hours": 48,
+    "max_model_age_days": 60,
+    "drift_within_days": 28,
+}
+TEXT_ANSWERS = {"model": "text", "encoder": "encoder/minilm", "encoder_millions": 33.4}
+TEXT_PLACES = {
+    "encoder": ("encoder/of-7919", "contract.yaml"),
+    "encoder_millions": (79.19, "contract.yaml"),
+}
 # What is asked about servers; two answers make one address.
 SERVERS = {
     "object_store": ("s3://bucket-7919/a/b", None, "s3://bucket-7919/a/b"),
@@ -72,6 +86,17 @@ REMOTES: dict[str, set[str]] = {
 # An axis owns its files: this is all that another answer may change, add or remove. What ends in a
 # slash is a folder.
 AXES = {
+    "model": {
+        f"{PACKAGE}/ingest.py",
+        f"{PACKAGE}/features.py",
+        f"{PACKAGE}/train.py",
+        f"{PACKAGE}/production/encoder.py",
+        "README.md",
+        "contract.yaml",
+        "params.yaml",
+        "requirements-dev.txt",
+        "requirements-serve.txt",
+    },
     "source": {
         f"{PACKAGE}/ingest.py",
         f"{PACKAGE}/features.py",
@@ -89,6 +114,7 @@ AXES = {
     },
 }
 FLIPS = {
+    "model": [TEXT],
     "source": [FILES_ANSWERS],
     "target": [{"target": "compose"}, {"target": "kubernetes"}],
 }
@@ -119,8 +145,8 @@ def leaves(data: object) -> list[object]:
 
 def test_every_answer_is_in_the_tables() -> None:
     """A new question must say here what it changes."""
-    names = {"project_name", "package_name", "source_url", "source_table"}
-    known = {*PLACES, *FILES_PLACES, *AXES, *names}
+    names = {"project_name", "package_name", "start", "source_url", "source_table"}
+    known = {*PLACES, *FILES_PLACES, *TEXT_PLACES, *AXES, *names}
     assert set(interview()) == known
 
 
@@ -137,6 +163,14 @@ def test_an_answer_about_your_files_has_one_place(key: str, render: Render) -> N
     value, place = FILES_PLACES[key]
     emitted = render(**{**FILES_ANSWERS, key: value})
     assert changed(render(**FILES_ANSWERS), emitted) == {place}
+    assert value in leaves(yaml.safe_load((emitted / place).read_text()))
+
+
+@pytest.mark.parametrize("key", TEXT_PLACES)
+def test_an_answer_about_the_encoder_has_one_place(key: str, render: Render) -> None:
+    value, place = TEXT_PLACES[key]
+    emitted = render(**{**TEXT_ANSWERS, key: value})
+    assert changed(render(**TEXT_ANSWERS), emitted) == {place}
     assert value in leaves(yaml.safe_load((emitted / place).read_text()))
 
 

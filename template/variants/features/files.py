@@ -1,8 +1,8 @@
 """Make features: one pure function, used by training and by the service alike.
 
 Columns come in as arrays by the contract's names (numbers as float64 with NaN where missing, dates
-as days since 1970, strings as objects with None, the time as datetime64) and features go out the
-same way. One row and a million rows take the same path, so what was trained is what is served.
+as days since 1970, strings as objects with None, texts as vectors, the time as datetime64) and features
+go out the same way. One row and a million rows take the same path, so what was trained is what is served.
 """
 
 import numpy as np

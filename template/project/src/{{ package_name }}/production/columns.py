@@ -79,7 +79,8 @@ def _text(text: pl.Series, notes: list[str], read: bool) -> dict[str, Any] | str
     if 0 < len(odd) < 0.5 * len(text):
         what = f"mostly numbers, but also {odd[0]!r}; taken as text: mend the source if it is a number"
         notes.append(f"{text.name}: {what}")
-    prose, longest = text.str.count_matches(r"\s+").sum() > 2 * len(text), int(text.str.len_chars().max() or 1)  # type: ignore[arg-type]
+    prose = text.str.count_matches(r"\s+").sum() > 2 * len(text)
+    longest = int(text.str.len_chars().max() or 1)  # type: ignore[arg-type]
     if prose and read and levels > 100:
         return {"type": "text", "max_length": 2 * longest}
     if levels > 0.9 * len(text) and levels > 100:

@@ -15,7 +15,7 @@ from . import config, infer, plan, releases
 
 HEAD = """\
 # What the data must look like. One file, read by ingest, validate, train, service and watch.
-# type: string | text | integer | number | boolean | datetime. nulls: the largest share that may be missing (0 if absent).
+# type: string | text | integer | number | boolean | datetime. nulls: the largest share that may be missing (or 0).
 # not_features: in the source, and left out.
 """
 STYLE: dict[str, Any] = {"allow_unicode": True, "sort_keys": False, "width": 10**9}
