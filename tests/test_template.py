@@ -18,7 +18,7 @@ TAG = re.compile(r"\{[{%#]")
 # One whole file for each choice, or one that a sample starts with.
 SHARED = "(start if source == 'sample' else source)"
 INCLUDE = re.compile(
-    rf"\{{% include 'template/variants/(\w+)/' ~ (\w+|{re.escape(SHARED)}) ~ '\.\w+' -%\}}\n"
+    rf"\{{% include 'template/variants/(\w+)/' ~ (\w+|{re.escape(SHARED)}) ~ '\.\w+' -?%\}}\n"
 )
 PACKAGE = "src/late_flights"
 Render = Callable[..., Path]
@@ -345,11 +345,13 @@ def test_no_tag_in_a_variant_and_no_logic_in_python(tmp_path: Path) -> None:
 
 def test_every_variant_is_reached_and_has_a_sibling_for_each_choice() -> None:
     wanted = set()
-    for path in PROJECT.rglob("*.jinja"):
+    for path in [*PROJECT.rglob("*.jinja"), *VARIANTS.rglob("*.yaml")]:
         for stage, axis in INCLUDE.findall(path.read_text()):
-            choices = interview()["source" if axis == SHARED else axis]["choices"]
-            assert isinstance(choices, dict)
-            kinds = {"sample", "files"} if axis == SHARED else set(choices.values())
+            kinds = {"files", "sample", "birds"} if "start" in axis else set()
+            if axis != "start":
+                choices = interview()["source" if axis == SHARED else axis]["choices"]
+                assert isinstance(choices, dict)
+                kinds |= set(choices.values())
             wanted |= {f"{stage}/{choice}" for choice in kinds}
     there = {
         path.relative_to(VARIANTS).with_suffix("").as_posix()
@@ -375,11 +377,11 @@ def test_variants_of_one_stage_have_one_signature() -> None:
 # --- nothing dead, nothing left over ------------------------------------------------------------
 
 
-EACH = [{}, FILES_ANSWERS, *map(about_a_server, SERVERS), *FLIPS["target"]]
+EACH = [{}, FILES_ANSWERS, *map(about_a_server, SERVERS), *FLIPS["target"], TEXT]
 
 
 @pytest.mark.parametrize(
-    "answers", EACH, ids=lambda answers: answers.get("target", answers.get("source", "sample"))
+    "answers", EACH, ids=lambda answers: " ".join(map(str, [*answers.values()][:1])) or "defaults"
 )
 def test_no_tag_is_left_over(answers: dict[str, str], render: Render) -> None:
     """Only files that are rendered can keep one; report pages are templates of their own."""
@@ -395,7 +397,7 @@ def test_no_tag_is_left_over(answers: dict[str, str], render: Render) -> None:
 
 
 @pytest.mark.parametrize(
-    "answers", EACH, ids=lambda answers: answers.get("target", answers.get("source", "sample"))
+    "answers", EACH, ids=lambda answers: " ".join(map(str, [*answers.values()][:1])) or "defaults"
 )
 def test_emitted_files_parse_and_are_not_empty(answers: dict[str, str], render: Render) -> None:
     emitted = render(**answers)
