@@ -90,6 +90,7 @@ AXES = {
         f"{PACKAGE}/ingest.py",
         f"{PACKAGE}/features.py",
         f"{PACKAGE}/train.py",
+        f"{PACKAGE}/production/batches.py",
         f"{PACKAGE}/production/encoder.py",
         "README.md",
         "contract.yaml",

@@ -1,12 +1,14 @@
 """What the routes answer: rows are checked against the contract, asked, counted, and logged before any answer."""
 
+import importlib
 import logging
 import os
 import signal
 import time
 from datetime import UTC
 from pathlib import Path
-from typing import Annotated, Any
+from collections.abc import Coroutine
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 
@@ -25,6 +27,15 @@ class TimeUp(BaseException):
 
 def _ring(*_: Any) -> None:
     raise TimeUp
+
+
+class Asked(NamedTuple):
+    """The rows of a body, or what is wrong with one; whether they came as a list; the good ones with their history."""
+
+    decoded: list[Answer | str]
+    many: bool
+    rows: list[Answer]
+    note: Answer
 
 
 class Answers:
@@ -55,6 +66,11 @@ class Answers:
         self.fallbacks = counter("fallback", "Requests with rows that the model could not answer")
         dropped = counter("log_dropped", "Rows that the log lost")
         self.log = PredictionLog(Path(os.environ.get("RUN_DIR", "run")), dropped.inc)
+        self.batches = None
+        if contract.encoder:  # it takes little longer for thirty rows than for one
+            made = importlib.import_module(".batches", __package__)
+            self.batches = made.Batches(self._ask_all, self.patience)
+            self.check(msgspec.json.encode(self.example), "")  # what loads late is there before the first request
 
     def decode(self, body: bytes) -> tuple[list[Answer | str], bool]:
         """Return the rows of a body, for a wrong one its error, and whether they came as a list."""
@@ -121,52 +137,63 @@ class Answers:
             logger.exception("%d rows failed%s", len(rows), "; each is asked alone" if len(rows) > 1 else "")
             return [self._ask_all([row])[0] for row in rows] if len(rows) > 1 else [None]
 
-    def predict(self, body: bytes, request_id: str) -> Answer:
-        answer, lines, asked = self._say(body, request_id, in_time=True)
+    def predict(self, body: bytes, request_id: str) -> Answer | Coroutine[Any, Any, Answer]:
+        asked = self.asked(body)
+        if self.batches:
+            return self._predict_later(asked, request_id)
+        return self._tell(asked, self.ask(asked.rows), request_id)
+
+    async def _predict_later(self, asked: Asked, request_id: str) -> Answer:
+        return self._tell(asked, await self.batches.ask(asked.rows), request_id)
+
+    def _tell(self, asked: Asked, said: list[Any], request_id: str) -> Answer:
+        """Log and count what is said, and return the answer."""
+        answer, lines = self._say(asked, said, request_id)
         self.log.put(lines)
         self.predictions.inc(len(lines))
         if any("fallback" in line for line in lines):
             self.fallbacks.inc()  # requests, as errors are: canaries compare them
         if not lines:
             raise Refused(503, "the model cannot answer; ask again later")
-        if len(lines) < asked:
-            self.failed.inc(asked - len(lines))
+        if len(lines) < len(asked.decoded):
+            self.failed.inc(len(asked.decoded) - len(lines))
         return answer
 
     def check(self, body: bytes, request_id: str) -> Answer:
         """Answer a list as `predict` does, in any time, and neither log nor count: so a release is tried."""
-        answer, lines, _ = self._say(body, request_id, in_time=False)
+        answer, lines = self._say(asked := self.asked(body), self._ask_all(asked.rows), request_id)
         return answer | {"raw": [line["prediction"] for line in lines if "fallback" not in line]}
 
-    def _say(self, body: bytes, request_id: str, in_time: bool) -> tuple[Answer, list[Answer], int]:
-        """Return the answer to a body, the lines for the log, and how many rows were asked."""
+    def asked(self, body: bytes) -> Asked:
         decoded, many = self.decode(body)
-        rows, note = self.recall([row for row in decoded if not isinstance(row, str)])
-        said = iter(zip(rows, self.ask(rows) if in_time else self._ask_all(rows), strict=True))
+        return Asked(decoded, many, *self.recall([row for row in decoded if not isinstance(row, str)]))
+
+    def _say(self, asked: Asked, predictions: list[Any], request_id: str) -> tuple[Answer, list[Answer]]:
+        """Return the answer, and the lines for the log."""
+        said = iter(zip(asked.rows, predictions, strict=True))
         answers, lines, at = [], [], round(time.time(), 3)
-        for number, row in enumerate(decoded):
+        for number, row in enumerate(asked.decoded):
             if isinstance(row, str):
                 answers.append({"error": row})
                 continue
-            asked, p = next(said)
+            good, p = next(said)
             flag = {} if p is not None else {"fallback": True}
             if flag:
                 p = self.prior
             if p is None:
                 answers.append({"error": "the model cannot answer this row; ask again later"})
                 continue
-            name = f"{request_id}:{number}" if many else request_id
-            lines.append({"id": name, "prediction": p, "row": asked, "release": self.release, "at": at} | flag)
+            name = f"{request_id}:{number}" if asked.many else request_id
+            lines.append({"id": name, "prediction": p, "row": good, "release": self.release, "at": at} | flag)
             answers += [answer | flag for answer in self.engine.answers([p])]
-        return note | ({"predictions": answers} if many else answers[0]), lines, len(decoded)
+        return asked.note | ({"predictions": answers} if asked.many else answers[0]), lines
 
     def explain(self, body: bytes, request_id: str) -> Answer:
-        decoded, many = self.decode(body)
-        if wrong := [row for row in decoded if isinstance(row, str)]:
+        asked = self.asked(body)
+        if wrong := [row for row in asked.decoded if isinstance(row, str)]:
             raise Refused(422, wrong[0])
-        rows, note = self.recall([row for row in decoded if not isinstance(row, str)])
-        found = self.engine.explain(rows)
-        return note | {"contributions": found if many else found[0]}
+        found = self.engine.explain(asked.rows)
+        return asked.note | {"contributions": found if asked.many else found[0]}
 
     def feedback(self, body: bytes, request_id: str) -> Answer:
         try:

@@ -20,7 +20,7 @@ Answer = dict[str, Any]
 Message = dict[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
-Handler = Callable[[bytes, str], Answer]  # of the body and the request's id; raises Refused
+Handler = Callable[[bytes, str], Answer | Awaitable[Answer]]  # of the body and the request's id; raises Refused
 Routes = Mapping[str, tuple[str, Handler]]  # by path: the method, and who answers
 
 
@@ -78,7 +78,8 @@ class Front:
         try:
             if scope["method"] != method:
                 raise Refused(405, f"{path} takes {method}")
-            return 200, handler(await _body(receive), request_id)
+            answer = handler(await _body(receive), request_id)
+            return 200, answer if isinstance(answer, dict) else await answer
         except Refused as refused:
             return refused.status, {"error": str(refused)}
         except Exception:

@@ -86,15 +86,14 @@ def error(y: np.ndarray, p: np.ndarray) -> np.ndarray:
 
 def same(one: Any, other: Any, tolerance: float) -> bool:
     """Return whether two answers, as JSON, are alike: numbers differ by so much at most, and nothing else does."""
-    if not tolerance:
+    if not tolerance or type(one) is not type(other):
         return bool(one == other)
-    if isinstance(one, dict) and isinstance(other, dict):
+    if isinstance(one, dict):
         return one.keys() == other.keys() and all(same(one[key], other[key], tolerance) for key in one)
-    if isinstance(one, list) and isinstance(other, list):
+    if isinstance(one, list):
         return len(one) == len(other) and all(map(same, one, other, [tolerance] * len(one)))
-    if isinstance(one, bool):  # an alarm follows from its probability
-        return isinstance(other, bool)
-    return abs(one - other) <= tolerance if isinstance(one, float) and isinstance(other, float) else bool(one == other)
+    # An alarm follows from its probability.
+    return isinstance(one, bool) or (abs(one - other) <= tolerance if isinstance(one, float) else bool(one == other))
 
 
 def outcome(p: np.ndarray, contract: config.Contract) -> np.ndarray:

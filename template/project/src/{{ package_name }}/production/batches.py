@@ -1,0 +1,54 @@
+"""Ask the model for the rows of several requests at once: what comes while it works is asked together next.
+
+So nobody waits for a batch to fill: an idle model is asked at once, and a busy one for as many as have come.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from .front import Refused
+
+MOST, WAITING = 32, 2000  # rows; when more wait, the next are refused at once
+logger = logging.getLogger("bentoml.service")
+
+
+class Batches:
+    """At most `MOST` rows go to the model at a time, unless one request alone has more; each waits `patience` seconds."""
+
+    def __init__(self, ask: Callable[[list[Any]], list[Any]], patience: float) -> None:
+        self._ask, self._patience = ask, patience
+        self._waiting = deque[tuple[list[Any], asyncio.Future[list[Any]]]]()
+        self._thread = ThreadPoolExecutor(1)
+        self._work: asyncio.Task[None] | None = None
+
+    async def ask(self, rows: list[Any]) -> list[Any]:
+        """Return a prediction for each row; None where features or model break, or are not done in time."""
+        if sum(len(part) for part, _ in self._waiting) + len(rows) > WAITING:
+            raise Refused(503, "too many rows wait for the model; ask again later")
+        answer: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
+        self._waiting.append((rows, answer))
+        if self._work is None:
+            self._work = asyncio.create_task(self._ask_waiting())
+        try:
+            return await asyncio.wait_for(answer, self._patience + len(rows) / 100)
+        except TimeoutError:
+            logger.error("%d rows were not answered in %s s", len(rows), self._patience)
+            return [None] * len(rows)
+
+    async def _ask_waiting(self) -> None:
+        loop = asyncio.get_running_loop()
+        while self._waiting:
+            parts = [self._waiting.popleft()]
+            while self._waiting and sum(len(rows) for rows, _ in [*parts, self._waiting[0]]) <= MOST:
+                parts.append(self._waiting.popleft())
+            all_rows = [row for rows, _ in parts for row in rows]
+            said = iter(await loop.run_in_executor(self._thread, self._ask, all_rows))
+            for rows, answer in parts:
+                told = [next(said) for _ in rows]
+                if not answer.done():  # its client was told otherwise
+                    answer.set_result(told)
+        self._work = None
