@@ -5,9 +5,9 @@ import logging
 import os
 import signal
 import time
+from collections.abc import Coroutine
 from datetime import UTC
 from pathlib import Path
-from collections.abc import Coroutine
 from typing import Annotated, Any, NamedTuple
 
 import msgspec
@@ -66,7 +66,7 @@ class Answers:
         self.fallbacks = counter("fallback", "Requests with rows that the model could not answer")
         dropped = counter("log_dropped", "Rows that the log lost")
         self.log = PredictionLog(Path(os.environ.get("RUN_DIR", "run")), dropped.inc)
-        self.batches = None
+        self.batches: Any = None
         if contract.encoder:  # it takes little longer for thirty rows than for one
             made = importlib.import_module(".batches", __package__)
             self.batches = made.Batches(self._ask_all, self.patience)

@@ -37,7 +37,8 @@ def rules(
 ) -> dict[str, Any] | str:
     """Return the rules of a column, or why it must stay out; what a person should look at is added to the notes.
 
-    `read` says whether an encoder reads prose; `low` and `high` are the smallest and the largest finite number of all rows, None where there is none.
+    `low` and `high` are the smallest and the largest finite number of all rows, None where there is none; `read` says
+    whether an encoder reads prose.
     """
     some = values.drop_nulls()
     if not some.name:
