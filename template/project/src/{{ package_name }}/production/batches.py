@@ -17,7 +17,7 @@ logger = logging.getLogger("bentoml.service")
 
 
 class Batches:
-    """At most MOST rows go to the model at a time, unless one request alone has more; nobody waits beyond `patience`."""
+    """At most MOST rows go to the model at a time, unless one request alone has more; nobody waits past `patience`."""
 
     def __init__(self, ask: Callable[[list[Any]], list[Any]], patience: float) -> None:
         self._ask, self._patience = ask, patience
