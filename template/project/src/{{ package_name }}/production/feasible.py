@@ -87,7 +87,7 @@ def _larger_card(given: Facts, what: str, stories: list[Story]) -> list[str]:
     if f"{CARD}: memory_mib" not in sources(stories) or what not in formulas("gpu_limits"):
         return []
     for card, memory_mib in sorted(given["gpu"]["cards"].items(), key=lambda each: float(each[1])):
-        other = Card.model_validate(plain(given["gpu"]) | {"memory_mib": memory_mib, "memory_share": 1})
+        other = Card.model_validate(plain(given["gpu"]) | {"memory_mib": memory_mib, "memory_eighths": 8})
         if what not in broken(given | {"gpu": leaves(CARD, other.model_dump())}):
             return [f"gpu {card}, the smallest card that holds it"]
     return []

@@ -5,9 +5,10 @@ import math
 import operator
 from pathlib import Path
 from types import CodeType
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
+from pydantic import Field
 
 from . import config
 from .facts import Fact, call, called, fact, leaves, made, note, notes, plain, short
@@ -52,8 +53,8 @@ class Card(config.Strict):
     slice: str
     vendor: Literal["nvidia", "amd"]
     memory_mib: config.Positive
-    memory_share: config.Share
-    compute_share: config.Share
+    memory_eighths: Annotated[int, Field(ge=1, le=8)]
+    compute_sevenths: Annotated[int, Field(ge=1, le=7)]
     tflops: config.Positive
     bandwidth_gb_s: config.Positive
     precision: Literal["bf16", "fp16"]
