@@ -9,14 +9,14 @@ from pydantic import ValidationError
 
 from . import config
 from .facts import Fact, Story, leaves, plain, sources
-from .promises import Card, Facts, Price, Reads, follow, formulas, work_out
+from .gpu import CARD, CONTRACT, Card, Reads
+from .promises import Facts, Price, follow, formulas, work_out
 
 OPEN: dict[str, tuple[str, type[config.Strict]]] = {  # what its owner may change
     "slo.yaml": ("slo", config.Slo),
     "ops/prices.yaml": ("price", Price),
-    "contract.yaml": ("reads", Reads),
+    CONTRACT: ("reads", Reads),
 }
-CARD = "ops/gpu.yaml"
 TRIED = [2 ** (k / 4) for k in range(1, 61)]  # factors, until one is enough: the nearest is then looked for
 
 

@@ -5,12 +5,11 @@ import math
 import operator
 from pathlib import Path
 from types import CodeType
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import yaml
-from pydantic import Field
 
-from . import config
+from . import config, gpu
 from .facts import Fact, call, called, fact, leaves, made, note, notes, plain, short
 
 ASSUMPTIONS, FORMULAS = (Path(__file__).with_name(name) for name in ("assumptions.yaml", "formulas.yaml"))
@@ -36,47 +35,9 @@ class Measured(config.Strict, extra="ignore"):
     date: str
 
 
-class Exporter(config.Strict):
-    """What measures a card, and the names under which Prometheus knows what it found."""
-
-    image: str
-    port: int
-    busy: str
-    full: config.Positive
-    used_mib: str
-
-
-class Card(config.Strict):
-    """The card that serves, or a slice of it: ops/gpu.yaml."""
-
-    card: str
-    slice: str
-    vendor: Literal["nvidia", "amd"]
-    memory_mib: config.Positive
-    memory_eighths: Annotated[int, Field(ge=1, le=8)]
-    compute_sevenths: Annotated[int, Field(ge=1, le=7)]
-    tflops: config.Positive
-    bandwidth_gb_s: config.Positive
-    precision: Literal["bf16", "fp16"]
-    driver: str
-    backend: str
-    resource: str
-    selector: dict[str, str]
-    exporter: Exporter
-    cards: dict[str, config.Positive]  # the memory of each that could be chosen, in MiB
-    source: str
-    date: str
-
-
-class Reads(config.Strict):
-    """What the plan takes from contract.yaml."""
-
-    encoder: config.Encoder
-
-
 def inputs() -> Facts:
     """Return what is promised, set, measured, paid and assumed: each number and name knows where it is written."""
-    path, card = Path("ops/capacity.json"), Path("ops/gpu.yaml")
+    path = Path("ops/capacity.json")
     assumed = yaml.safe_load(ASSUMPTIONS.read_text(encoding="utf-8"))
     why = {name: f"{ASSUMPTIONS.name}: {name}, {each['why']}" for name, each in assumed.items()}
     return {
@@ -85,15 +46,7 @@ def inputs() -> Facts:
         "params": leaves("params.yaml", config.params().model_dump()),
         "price": leaves("ops/prices.yaml", config.load(Path("ops/prices.yaml"), Price).model_dump()),
         "measured": leaves(path.as_posix(), config.load(path, Measured).model_dump()) if path.exists() else {},
-        "gpu": leaves(card.as_posix(), config.load(card, Card).model_dump()) if card.exists() else {},
-        "reads": leaves("contract.yaml", {"encoder": _encoder().model_dump()}) if card.exists() else {},
-    }
-
-
-def _encoder() -> config.Encoder:
-    if not (found := config.contract().encoder):
-        raise config.Problem("contract.yaml: has no encoder, and ops/gpu.yaml a card for it; name one")
-    return found
+    } | gpu.given()
 
 
 def weeks(days: float) -> float:
@@ -103,7 +56,8 @@ def weeks(days: float) -> float:
 
 # What formulas and templates may call.
 FUNCTIONS: dict[str, Any] = {"short": short} | {
-    each.__name__: functools.partial(call, each) for each in (math.ceil, math.floor, math.log, math.sqrt, round, min, max, weeks)
+    each.__name__: functools.partial(call, each)
+    for each in (math.ceil, math.floor, math.log, math.sqrt, round, min, max, weeks)
 }
 
 
@@ -126,10 +80,10 @@ def work_out(formula: str, known: Facts) -> Any:
 
 def follow(given: Facts) -> Facts:
     """Return what the templates call by name: the promises, and what follows from them."""
-    slo, price, measured, gpu = given["slo"], given["price"], given["measured"], given["gpu"]
-    known = _numbers([given["assumed"], slo, price, measured, gpu, given["reads"]])
+    slo, price, measured, card = given["slo"], given["price"], given["measured"], given["gpu"]
+    known = _numbers([given["assumed"], slo, price, measured, card, given["reads"]])
     origin = "not measured, assumed: run `make capacity`"
-    for name, formula in formulas("gpu").items() if gpu else ():
+    for name, formula in formulas("gpu").items() if card else ():
         known[name] = called(name, work_out(formula, known))
     if measured:
         known["replica_rps"] = called("replica_rps", known["usable"] * known["highest_rps"])
@@ -145,7 +99,7 @@ def follow(given: Facts) -> Facts:
     return known | {
         "package": Path(__file__).parents[1].name,
         "slo": slo,
-        "gpu": gpu,
+        "gpu": card,
         "handle": {name: _handle(slo["owners"], promise["owner"]) for name, promise in slo["objectives"].items()},
         "ports": given["params"]["ports"],
         "at": dict.fromkeys([*given["params"]["ports"], "gpu", "bind"], "127.0.0.1") | {"run": "run"},
