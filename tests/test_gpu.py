@@ -45,8 +45,8 @@ for line in sys.stdin:
     slo["objectives"]["cost_usd_per_1000"]["target"] = case["cost_per_1000"]
     contract["encoder"]["millions"] = case["encoder_millions"]
     Path("ops").mkdir(exist_ok=True)
-    for name, text in {"slo.yaml": yaml.safe_dump(slo), "contract.yaml": yaml.safe_dump(contract)}.items():
-        Path(name).write_text(text)
+    Path("slo.yaml").write_text(yaml.safe_dump(slo))
+    Path("contract.yaml").write_text(yaml.safe_dump(contract))
     for name in ("gpu", "prices"):
         Path(f"ops/{name}.yaml").write_text(case[name])
     found = (feasible.conflicts if case["why"] else feasible.broken)(promises.inputs())
@@ -278,7 +278,8 @@ def planner(project: Path, lines: list[str], folder: Path) -> list[Any]:
 
 
 DEFAULTS: Answers = {
-    "model": "text", "source": "files", "encoder": "encoder/own", "encoder_millions": 22.7,
+    "model": "text", "project_name": "late-flights", "source": "files",
+    "encoder": "encoder/own", "encoder_millions": 22.7,
     "gpu": "t4", "gpu_slice": "whole", "gpu_nodes": "operator", "gpu_usd_per_hour": 1,
     "target_column": "y", "time_column": "t", "id_column": "i",
     "availability_percent": 99.5, "latency_p99_ms": 150, "peak_rps": 50, "freshness_hours": 48,
@@ -309,7 +310,7 @@ def test_too_large_an_encoder_is_refused_and_a_card_named(
     assert f"gpu {card}, the smallest" in lacks["way_out"] or not card
     assert "millions" in lacks["way_out"]
     with pytest.raises(ValueError, match=f"the smallest that holds it: {card or 'none'}"):
-        render(**A100 | OWN | {"latency_p99_ms": 10000} | answers)
+        render(**A100 | OWN | {"gpu": "t4", "latency_p99_ms": 10000} | answers)
 
 
 @pytest.mark.parametrize("answers", SLOW, ids=str)
