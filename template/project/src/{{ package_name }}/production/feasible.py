@@ -94,8 +94,8 @@ def _larger_card(given: Facts, what: str, stories: list[Story]) -> list[str]:
 
 
 def _rounded(new: float, old: float, sign: int) -> float:
-    """Round away from the old value: to a whole number if it was one, else to two digits."""
-    unit = 1.0 if float(old).is_integer() else 10.0 ** (math.floor(math.log10(abs(new))) - 1)
+    """Round away from the old value: to a whole number if it was one and there is one, else to two digits."""
+    unit = 1.0 if float(old).is_integer() and abs(new) >= 1 else 10.0 ** (math.floor(math.log10(abs(new))) - 1)
     return float(f"{(math.ceil if sign > 0 else math.floor)(round(new / unit, 6)) * unit:.12g}")
 
 
