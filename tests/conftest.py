@@ -134,7 +134,8 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "template/catalog/clashes.jinja",
         "template/catalog/reserved_names.txt",
         "template/presets/streaming.yaml",
-        "template/project/ops/prices.yaml",
+        "template/catalog/gpus.yaml",
+        "template/project/ops/prices.yaml.jinja",
         "template/project/src/{{ package_name }}/production/assumptions.yaml",
         "template/project/{{_copier_conf.answers_file}}.jinja",
     ):

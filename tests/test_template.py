@@ -147,6 +147,7 @@ def leaves(data: object) -> list[object]:
 def test_every_answer_is_in_the_tables() -> None:
     """A new question must say here what it changes."""
     names = {"project_name", "package_name", "start", "source_url", "source_table"}
+    names |= {"gpu", "gpu_slice", "gpu_usd_per_hour", "gpu_nodes"}  # test_gpu.py
     known = {*PLACES, *FILES_PLACES, *TEXT_PLACES, *AXES, *names}
     assert set(interview()) == known
 

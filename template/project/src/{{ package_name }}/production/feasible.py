@@ -8,12 +8,14 @@ from typing import NamedTuple
 from pydantic import ValidationError
 
 from . import config
-from .facts import Fact, leaves, plain, sources
+from .facts import Fact, Story, leaves, plain, sources
+from .gpu import CARD, CONTRACT, Card, Reads
 from .promises import Facts, Price, follow, formulas, work_out
 
 OPEN: dict[str, tuple[str, type[config.Strict]]] = {  # what its owner may change
     "slo.yaml": ("slo", config.Slo),
     "ops/prices.yaml": ("price", Price),
+    CONTRACT: ("reads", Reads),
 }
 TRIED = [2 ** (k / 4) for k in range(1, 61)]  # factors, until one is enough: the nearest is then looked for
 
@@ -26,8 +28,8 @@ class WayOut(NamedTuple):
 
 def broken(given: Facts) -> dict[str, tuple[float, float]]:
     """Return what happens, for each limit that does not hold, and the numbers that would have to be in order."""
-    facts = follow(given)
-    sides = {what: [work_out(side, facts) for side in limit.split("<=")] for what, limit in formulas("limits").items()}
+    facts, limits = follow(given), formulas("limits") | (formulas("gpu_limits") if given["gpu"] else {})
+    sides = {what: [work_out(side, facts) for side in limit.split("<=")] for what, limit in limits.items()}
     return {what: (least, most) for what, (least, most) in sides.items() if least > most}
 
 
@@ -44,7 +46,8 @@ def conflicts(given: Facts) -> list[dict[str, str]]:
         clash = list(dict.fromkeys(way.where for way in ways)) or keys
         told = f"{what}: {_arithmetic(least)} is more than {_arithmetic(most)}"
         beside = f" (with {', '.join(each.partition(': ')[2] for each in clash[1:])})" if clash[1:] else ""
-        way_out = " or ".join(way.text for way in ways[:3]) or f"change {' and '.join(clash)}"
+        texts = [*_larger_card(given, what, stories), *(way.text for way in ways[:3])]
+        way_out = " or ".join(texts) or f"change {' and '.join(clash)}"
         found.append({"where": clash[0], "what": f"{told}{beside}", "way_out": way_out})
     return found
 
@@ -79,9 +82,20 @@ def _way_out(given: Facts, key: str, sign: int, others: Set[str]) -> list[WayOut
     return [WayOut(high, key, f"{name} {changed(high):.9g} or {'more' if sign > 0 else 'less'}")]
 
 
+def _larger_card(given: Facts, what: str, stories: list[Story]) -> list[str]:
+    """Return the whole card with the least memory that would do, where memory is what lacks."""
+    if f"{CARD}: memory_mib" not in sources(stories) or what not in formulas("gpu_limits"):
+        return []
+    for card, memory_mib in sorted(given["gpu"]["cards"].items(), key=lambda each: float(each[1])):
+        other = Card.model_validate(plain(given["gpu"]) | {"memory_mib": memory_mib, "memory_eighths": 8})
+        if what not in broken(given | {"gpu": leaves(CARD, other.model_dump())}):
+            return [f"gpu {card}, the smallest card that holds it"]
+    return []
+
+
 def _rounded(new: float, old: float, sign: int) -> float:
-    """Round away from the old value: to a whole number if it was one, else to two digits."""
-    unit = 1.0 if float(old).is_integer() else 10.0 ** (math.floor(math.log10(abs(new))) - 1)
+    """Round away from the old value: to a whole number if it was one and there is one, else to two digits."""
+    unit = 1.0 if float(old).is_integer() and abs(new) >= 1 else 10.0 ** (math.floor(math.log10(abs(new))) - 1)
     return float(f"{(math.ceil if sign > 0 else math.floor)(round(new / unit, 6)) * unit:.12g}")
 
 

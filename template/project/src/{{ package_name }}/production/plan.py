@@ -26,7 +26,7 @@ def templates(folder: Path = TEMPLATES) -> jinja2.Environment:
     env = jinja2.Environment(trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
     env.loader, env.undefined = jinja2.FileSystemLoader(folder), jinja2.StrictUndefined
     env.finalize = lambda value: f"{value:.10g}" if type(value) is float else value
-    env.globals |= FUNCTIONS
+    env.globals |= FUNCTIONS | {"plain": plain}  # texts are compared without their past
     return env
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from . import config
+from . import config, gpu
 from .facts import Fact, call, called, fact, leaves, made, note, notes, plain, short
 
 ASSUMPTIONS, FORMULAS = (Path(__file__).with_name(name) for name in ("assumptions.yaml", "formulas.yaml"))
@@ -46,7 +46,7 @@ def inputs() -> Facts:
         "params": leaves("params.yaml", config.params().model_dump()),
         "price": leaves("ops/prices.yaml", config.load(Path("ops/prices.yaml"), Price).model_dump()),
         "measured": leaves(path.as_posix(), config.load(path, Measured).model_dump()) if path.exists() else {},
-    }
+    } | gpu.given()
 
 
 def weeks(days: float) -> float:
@@ -56,7 +56,8 @@ def weeks(days: float) -> float:
 
 # What formulas and templates may call.
 FUNCTIONS: dict[str, Any] = {"short": short} | {
-    each.__name__: functools.partial(call, each) for each in (math.ceil, math.floor, math.log, round, min, max, weeks)
+    each.__name__: functools.partial(call, each)
+    for each in (math.ceil, math.floor, math.log, math.sqrt, round, min, max, weeks)
 }
 
 
@@ -79,8 +80,11 @@ def work_out(formula: str, known: Facts) -> Any:
 
 def follow(given: Facts) -> Facts:
     """Return what the templates call by name: the promises, and what follows from them."""
-    slo, price, measured = given["slo"], given["price"], given["measured"]
-    known, origin = _numbers([given["assumed"], slo, price, measured]), "not measured, assumed: run `make capacity`"
+    slo, price, measured, card = given["slo"], given["price"], given["measured"], given["gpu"]
+    known = _numbers([given["assumed"], slo, price, measured, card, given["reads"]])
+    origin = "not measured, assumed: run `make capacity`"
+    for name, formula in formulas("gpu").items() if card else ():
+        known[name] = called(name, work_out(formula, known))
     if measured:
         known["replica_rps"] = called("replica_rps", known["usable"] * known["highest_rps"])
         origin = f"measured on {measured['machine']}, {measured['date']}"
@@ -95,9 +99,10 @@ def follow(given: Facts) -> Facts:
     return known | {
         "package": Path(__file__).parents[1].name,
         "slo": slo,
+        "gpu": card,
         "handle": {name: _handle(slo["owners"], promise["owner"]) for name, promise in slo["objectives"].items()},
         "ports": given["params"]["ports"],
-        "at": dict.fromkeys(given["params"]["ports"], "127.0.0.1") | {"bind": "127.0.0.1", "run": "run"},
+        "at": dict.fromkeys([*given["params"]["ports"], "gpu", "bind"], "127.0.0.1") | {"run": "run"},
         "capacity": {name: known[name] for name in told}
         | {"machine": price["machine"], "origin": origin, "measured": bool(measured), "currency": "USD"},
         "error_budget": {name: known[name] for name in ("window_days", "requests", "bad_requests")},

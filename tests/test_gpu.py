@@ -1,0 +1,358 @@
+"""Cards: facts that can be, and what follows from one: a plan, manifests, alerts, refusals."""
+
+import json
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pytest
+import yaml
+
+from conftest import ROOT
+from manifests import Planned, broken_policies, kustomize, objections, pods, run
+from test_template import changed, interview
+
+Render = Callable[..., Path]
+Answers = dict[str, Any]
+CARDS: dict[str, dict[str, Any]] = yaml.safe_load(
+    (ROOT / "template/catalog/gpus.yaml").read_text()
+)["cards"]
+TEXT: Answers = {"model": "text", "project_name": "late-flights", "cost_per_1000": 10}
+A100: Answers = TEXT | {"gpu": "a100-40", "gpu_usd_per_hour": 3}
+OWN: Answers = {"encoder": "encoder/own", "source": "files"}
+PACKAGE = "src/late_flights/production"
+PLACES = {"Makefile", "ops/gpu.yaml", "ops/prices.yaml", "ops/runbook.md"}
+PLACES |= {f"{PACKAGE}/templates/gpu.json"}
+IMAGES = {"deploy/container/Containerfile", "deploy/container/jobs.Containerfile"}
+# Each card, and slices of one, the smallest and the largest.
+CHOICES = [(card, "whole") for card in CARDS]
+CHOICES += [("a100-40", "1g.5gb"), ("h100", "1g.10gb"), ("h200", "7g.141gb"), ("b200", "3g.90gb")]
+
+ASK = """
+import json, sys, yaml
+from pathlib import Path
+from late_flights.production import feasible, promises
+slo, contract = (yaml.safe_load(Path(name).read_text()) for name in ("slo.yaml", "contract.yaml"))
+for line in sys.stdin:
+    case = json.loads(line)
+    slo["peak_rps"] = case["peak_rps"]
+    slo["objectives"]["latency_p99_ms"]["target"] = case["latency_p99_ms"]
+    slo["objectives"]["cost_usd_per_1000"]["target"] = case["cost_per_1000"]
+    contract["encoder"]["millions"] = case["encoder_millions"]
+    Path("ops").mkdir(exist_ok=True)
+    Path("slo.yaml").write_text(yaml.safe_dump(slo))
+    Path("contract.yaml").write_text(yaml.safe_dump(contract))
+    for name in ("gpu", "prices"):
+        Path(f"ops/{name}.yaml").write_text(case[name])
+    found = (feasible.conflicts if case["why"] else feasible.broken)(promises.inputs())
+    print(json.dumps(list(found)))
+"""
+
+
+# --- the catalogue ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("card", CARDS)
+def test_the_facts_of_a_card_can_be(card: str) -> None:
+    facts = CARDS[card]
+    assert facts["source"]
+    assert facts["date"]
+    assert 0.93 <= facts["memory_mib"] / (facts["memory_gb"] * 1024) <= 1
+    if facts["vendor"] == "nvidia":
+        capability = float(facts["compute_capability"])
+        assert facts["bf16"] == (capability >= 8)
+        assert facts["fp8"] == (capability >= 8.9)
+        # Code for capability 10 is in wheels for CUDA 13 alone, and these ask for a newer driver.
+        assert (facts["backend"] == "cu130") == (capability >= 10)
+        assert (int(facts["driver"].split(".")[0]) >= 580) == (facts["backend"] == "cu130")
+    # Dense, not sparse: no maker's best of its time is above these, and each sparse figure is.
+    most = {"7.5": 66, "8.0": 313, "8.6": 126, "8.9": 363, "9.0": 990, "10.0": 2300}
+    assert 60 <= facts["tflops"] <= most.get(facts["compute_capability"], 1310)
+    assert 300 <= facts["bandwidth_gb_s"] <= 8000
+    assert "operator" in facts["nodes"]
+
+
+@pytest.mark.parametrize("card", [card for card in CARDS if CARDS[card]["slices"]])
+def test_the_slices_of_a_card_fit_on_it(card: str) -> None:
+    for name, part in CARDS[card]["slices"].items():
+        compute, memory = name.removesuffix("gb").split("g.")
+        assert int(compute) == part["compute"], name
+        assert part["count"] * part["compute"] <= 7, name
+        assert part["count"] * part["memory"] <= 8, name
+        assert abs(int(memory) - CARDS[card]["memory_gb"] * part["memory"] / 8) <= 1, name
+
+
+def test_the_interview_offers_what_the_catalogue_has() -> None:
+    choices, when = interview()["gpu"]["choices"], interview()["gpu_slice"]["when"]  # type: ignore[index]
+    assert list(choices.values()) == ["none", *CARDS]
+    condition = jinja2.Environment().from_string(when)
+    for card, facts in CARDS.items():
+        assert condition.render(model="text", gpu=card) == str(bool(facts["slices"]))
+
+
+# --- one answer, one place ----------------------------------------------------------------------
+
+
+def test_a_card_owns_its_files(render: Render) -> None:
+    card = {"gpu": "t4", "gpu_usd_per_hour": 1}
+    assert changed(render(**TEXT), render(**TEXT, **card)) == PLACES
+    for target in ("compose", "kubernetes"):
+        text = TEXT | {"target": target}
+        assert changed(render(**text), render(**text, **card)) == PLACES | IMAGES
+    assert not [
+        name for name in PLACES - {"Makefile"} if "gpu" in name and (render() / name).exists()
+    ]
+
+
+@pytest.mark.parametrize(
+    ("flip", "place"),
+    [
+        ({"gpu_slice": "1g.5gb"}, "ops/gpu.yaml"),
+        ({"gpu_usd_per_hour": 79.19}, "ops/prices.yaml"),
+        ({"gpu_nodes": "gke"}, "ops/gpu.yaml"),
+        ({"gpu_nodes": "karpenter"}, "ops/gpu.yaml"),
+    ],
+    ids=str,
+)
+def test_an_answer_about_a_card_has_one_place(flip: Answers, place: str, render: Render) -> None:
+    cluster = A100 | {"target": "kubernetes"}
+    assert changed(render(**cluster), emitted := render(**cluster | flip)) == {place}
+    (value,) = flip.values()
+    label = {"gke": "cloud.google.com", "karpenter": "karpenter.k8s.aws"}
+    assert str(label.get(value, value)) in (emitted / place).read_text()
+
+
+@pytest.mark.parametrize(
+    ("answers", "way_out"),
+    [
+        ({"model": "tabular", "gpu": "t4"}, "trees need no card"),
+        (TEXT | {"gpu": "t4"}, "gpu_usd_per_hour"),
+        (A100 | {"gpu_usd_per_hour": 0}, "more than 0"),
+        (A100 | {"gpu_slice": "1g.10gb"}, "1g.5gb, 2g.10gb, 3g.20gb, 7g.40gb; answer one of them"),
+        (A100 | {"gpu": "l4", "gpu_slice": "1g.5gb"}, "no slices; answer whole"),
+        (A100 | {"gpu": "a10g", "target": "kubernetes", "gpu_nodes": "gke"}, "operator or karp"),
+        (A100 | {"gpu": "t5"}, "gpu"),
+    ],
+)
+def test_an_answer_that_cannot_be_is_refused(
+    answers: Answers, way_out: str, render: Render
+) -> None:
+    with pytest.raises(ValueError, match=way_out):
+        render(**answers)
+
+
+# --- what follows -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("card", "part"), CHOICES)
+def test_a_card_is_planned_for_and_asked_of_the_cluster(
+    card: str, part: str, planned: Planned
+) -> None:
+    derived = planned("kubernetes", **A100 | {"gpu": card, "gpu_slice": part})
+    facts, plan = CARDS[card], json.loads((derived / "gpu.json").read_text())
+    eighths = 8 if part == "whole" else facts["slices"][part]["memory"]
+    assert 600 < plan["memory_mib"] <= 0.9 * facts["memory_mib"] * eighths / 8
+    assert plan["precision"] == ("bf16" if facts["bf16"] else "fp16")
+    assert plan["driver"] == facts["driver"]
+    assert 16 <= plan["batch_size"] <= 256
+    assert (plan["wait_ms"], plan["workers"]) == (15, 1)
+    documents = kustomize(derived / "kubernetes/overlays/production")
+    assert [said for each in documents for said in objections(each)] == []
+    pod = dict(pods(documents))["Deployment/service"]
+    assert broken_policies("Deployment/service", pod) == []
+    resource = facts["resource"] if part == "whole" else f"nvidia.com/mig-{part}"
+    assert pod["containers"][0]["resources"]["limits"][resource] == 1
+    assert pod["nodeSelector"] == facts["nodes"]["operator"]
+    assert pod["tolerations"][0]["key"] == facts["resource"]
+    others = [each for name, each in pods(documents) if name != "Deployment/service"]
+    assert not [each for each in others if "nodeSelector" in each]
+    run("promtool", "test", "rules", derived / "rules_test.yml")
+    assert "GpuIdle" in (derived / "rules.yml").read_text()
+    assert "GPU memory" in (derived / "dashboard.json").read_text()
+    json.loads((derived / "dashboard.json").read_text())
+
+
+def test_a_slice_at_google_is_asked_of_its_nodes(planned: Planned) -> None:
+    answers = A100 | {"gpu": "h100", "gpu_slice": "1g.10gb", "gpu_nodes": "gke"}
+    documents = kustomize(planned("kubernetes", **answers) / "kubernetes/base")
+    pod = dict(pods(documents))["Deployment/service"]
+    assert pod["nodeSelector"]["cloud.google.com/gke-gpu-partition-size"] == "1g.10gb"
+    assert pod["containers"][0]["resources"]["limits"]["nvidia.com/gpu"] == 1
+
+
+@pytest.mark.parametrize("choice", [("t4", "whole"), ("h100", "1g.10gb"), ("mi300x", "whole")])
+def test_compose_hands_the_card_to_the_slots_and_measures_it(
+    choice: tuple[str, str], planned: Planned
+) -> None:
+    card, part = choice
+    derived = planned("compose", **A100 | {"gpu": card, "gpu_slice": part})
+    file = derived / "compose/compose.yaml"
+    tool = Path(sys.executable).with_name("check-jsonschema")
+    run(tool, "--builtin-schema", "vendor.compose-spec", file)
+    services = yaml.safe_load(file.read_text())["services"]
+    assert services["gpu"]["image"] == CARDS[card]["exporter"]["image"]
+    for name in ("blue", "green", "gpu"):
+        if card == "mi300x":
+            assert services[name]["devices"] == ["/dev/kfd", "/dev/dri"]
+        else:
+            (device,) = services[name]["deploy"]["resources"]["reservations"]["devices"]
+            assert (device["driver"], device["capabilities"]) == ("nvidia", ["gpu"])
+            assert ("device_ids" in device) == (part != "whole" and name != "gpu")
+    for place in (derived, derived / "compose"):
+        jobs = yaml.safe_load((place / "prometheus.yml").read_text())["scrape_configs"]
+        (target,) = [each["static_configs"] for each in jobs if each["job_name"] == "gpu"]
+        assert target[0]["targets"][0].endswith(f":{CARDS[card]['exporter']['port']}")
+
+
+def test_wheels_are_those_of_the_card(render: Render) -> None:
+    wheels = {"t4": "cu126", "b200": "cu130", "mi300x": "rocm7.2", "none": "cpu"}
+    for card, backend in wheels.items():
+        root = render(**TEXT | {"gpu": card, "gpu_usd_per_hour": 1, "target": "compose"})
+        assert f"export UV_TORCH_BACKEND ?= {backend}\n" in (root / "Makefile").read_text()
+        for name in IMAGES:
+            text = (root / name).read_text()
+            assert f"ARG TORCH_INDEX=https://download.pytorch.org/whl/{backend}\n" in text
+            assert '--extra-index-url "${TORCH_INDEX}" --requirement' in text
+            run(Path(sys.executable).with_name("hadolint"), root / name)
+    trees = render(target="compose")
+    assert not [name for name in (*IMAGES, "Makefile") if "TORCH" in (trees / name).read_text()]
+
+
+def test_each_promise_and_the_encoder_change_the_lines_that_declare_it(planned: Planned) -> None:
+    """The emitted test of the planner, where the card is what limits a replica."""
+    large = {"gpu": "t4", "encoder_millions": 335, "peak_rps": 1000}
+    tests = ["-k", "accepts or declares or stale or why", "--noconftest", "-p", "no:cacheprovider"]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "tests/test_plan.py", *tests],
+        cwd=planned("kubernetes", **A100 | OWN | large).parents[1],
+        env=os.environ | {"PYTHONPATH": "src", "PATH": f"{os.environ['PATH']}:/usr/sbin"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+# --- what cannot be -----------------------------------------------------------------------------
+
+
+def cases(answers: list[Answers], why: bool) -> list[str]:
+    """Each set of answers for ASK, with what the interview would write into ops/."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(ROOT), keep_trailing_newline=True
+    )
+    environment.filters["from_yaml"] = yaml.safe_load
+    told = []
+    for each in answers:
+        files = {
+            name: environment.get_template(f"template/project/ops/{name}.yaml.jinja").render(each)
+            for name in ("gpu", "prices")
+        }
+        told.append(json.dumps(each | files | {"why": why}))
+    return told
+
+
+def planner(project: Path, lines: list[str], folder: Path) -> list[Any]:
+    """What the emitted planner says of each."""
+    for name in ("slo.yaml", "params.yaml", "contract.yaml"):
+        (folder / name).write_bytes((project / name).read_bytes())
+    done = subprocess.run(
+        [sys.executable, "-c", ASK],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(project / "src")},
+        input="\n".join(lines),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+DEFAULTS: Answers = {
+    "model": "text", "project_name": "late-flights", "source": "files",
+    "encoder": "encoder/own", "encoder_millions": 22.7,
+    "gpu": "t4", "gpu_slice": "whole", "gpu_nodes": "operator", "gpu_usd_per_hour": 1,
+    "target_column": "y", "time_column": "t", "id_column": "i",
+    "availability_percent": 99.5, "latency_p99_ms": 150, "peak_rps": 50, "freshness_hours": 48,
+    "max_model_age_days": 60, "rollback_seconds": 10, "cost_per_1000": 10, "window_days": 28,
+    "drift_shift_percent": 20, "drift_within_days": 28,
+}  # fmt: skip
+LARGE = [  # the answers, and the smallest card that holds the encoder
+    ({"encoder_millions": 7000}, "a10g"),
+    ({"encoder_millions": 20000}, "l40s"),
+    ({"gpu": "h100", "gpu_slice": "1g.10gb", "encoder_millions": 6000}, "t4"),
+    ({"gpu": "a100-40", "gpu_slice": "1g.5gb", "encoder_millions": 70000}, "b200"),
+    ({"gpu": "mi300x", "encoder_millions": 100000}, ""),
+]
+SLOW = [
+    {"latency_p99_ms": 20, "encoder_millions": 3000},
+    {"latency_p99_ms": 5, "encoder_millions": 2000, "gpu": "h200", "gpu_slice": "1g.18gb"},
+]
+
+
+@pytest.mark.parametrize(("answers", "card"), LARGE, ids=str)
+def test_too_large_an_encoder_is_refused_and_a_card_named(
+    answers: Answers, card: str, render: Render, tmp_path: Path
+) -> None:
+    given = DEFAULTS | {"latency_p99_ms": 10000} | answers
+    (found,) = planner(render(**A100, **OWN), cases([given], why=True), tmp_path)
+    (lacks,) = [each for each in found if "more memory than the card has" in each["what"]]
+    assert ("the smallest card that holds it" in lacks["way_out"]) == bool(card)
+    assert f"gpu {card}, the smallest" in lacks["way_out"] or not card
+    assert "millions" in lacks["way_out"]
+    with pytest.raises(ValueError, match=f"the smallest that holds it: {card or 'none'}"):
+        render(**A100 | OWN | {"gpu": "t4", "latency_p99_ms": 10000} | answers)
+
+
+@pytest.mark.parametrize("answers", SLOW, ids=str)
+def test_a_promise_below_what_one_text_takes_is_refused(
+    answers: Answers, render: Render, tmp_path: Path
+) -> None:
+    project = render(**A100, **OWN)
+    (found,) = planner(project, cases([DEFAULTS | answers], why=True), tmp_path)
+    (slow,) = [each for each in found if "one text takes the card longer" in each["what"]]
+    assert "latency_p99_ms" in slow["way_out"]
+    with pytest.raises(ValueError, match="one text takes the card"):
+        render(**A100 | OWN | {"gpu": "t4"} | answers)
+
+
+def drawn(count: int) -> list[Answers]:
+    """Cards at random, with encoders and promises of all sizes."""
+    of = random.Random(1)
+    found = []
+    for _ in range(count):
+        card = of.choice(list(CARDS))
+        parts = ["whole", *CARDS[card]["slices"]]
+        found.append(
+            DEFAULTS
+            | {
+                "gpu": card,
+                "gpu_slice": of.choice(parts),
+                "gpu_usd_per_hour": of.choice([0.2, 1, 4, 40]),
+                "encoder_millions": of.choice([22.7, 110, 335, 2000, 7000, 20000, 70000]),
+                "latency_p99_ms": of.choice([5, 20, 50, 150, 1000, 10000]),
+                "peak_rps": of.choice([5, 50, 500, 5000]),
+                "cost_per_1000": of.choice([0.005, 0.05, 0.5, 5]),
+            }
+        )
+    return found
+
+
+def test_interview_and_planner_agree_about_cards(render: Render, tmp_path: Path) -> None:
+    environment = jinja2.Environment(loader=jinja2.FileSystemLoader(ROOT))
+    environment.filters["from_yaml"] = yaml.safe_load
+    validator = environment.from_string(interview()["window_days"]["validator"])  # type: ignore[index]
+    answers = drawn(200)
+    said = [validator.render(each).strip() for each in answers]
+    found = planner(render(**A100, **OWN), cases(answers, why=False), tmp_path)
+    words = {"memory than the card": "the encoder needs", "one text takes": "one text takes"}
+    words["cost more than promised"] = "predictions cost"
+    for each, clash, problems in zip(answers, said, found, strict=True):
+        assert bool(clash) == bool(problems), f"{each}\n{clash}\n{problems}"
+        for ours, theirs in words.items():
+            assert (theirs in clash) == any(ours in what for what in problems), f"{each}\n{clash}"
+    assert 40 < sum(map(bool, said)) < 160
