@@ -58,6 +58,8 @@ TEXT = {
     "model": "text",
     "project_name": "late-flights",
     "purpose": "Warn before departure that a flight will arrive more than 15 minutes late",
+    "latency_p99_ms": 150,
+    "peak_rps": 50,
     "freshness_hours": 48,
     "max_model_age_days": 60,
     "drift_within_days": 28,

@@ -9,8 +9,7 @@ from pydantic import ValidationError
 
 from . import config
 from .facts import Fact, Story, leaves, plain, sources
-from .gpu import CARD, CONTRACT, Card, Reads
-from .promises import Facts, Price, follow, formulas, work_out
+from .promises import CARD, CONTRACT, Facts, Price, Reads, follow, formulas, work_out
 
 OPEN: dict[str, tuple[str, type[config.Strict]]] = {  # what its owner may change
     "slo.yaml": ("slo", config.Slo),
@@ -28,7 +27,8 @@ class WayOut(NamedTuple):
 
 def broken(given: Facts) -> dict[str, tuple[float, float]]:
     """Return what happens, for each limit that does not hold, and the numbers that would have to be in order."""
-    facts, limits = follow(given), formulas("limits") | (formulas("gpu_limits") if given["gpu"] else {})
+    facts, limits = follow(given), dict(formulas("limits"))
+    limits |= (formulas("gpu_limits") if given["gpu"] else {}) | (formulas("encoder_limits") if given["reads"] else {})
     sides = {what: [work_out(side, facts) for side in limit.split("<=")] for what, limit in limits.items()}
     return {what: (least, most) for what, (least, most) in sides.items() if least > most}
 
@@ -87,8 +87,8 @@ def _larger_card(given: Facts, what: str, stories: list[Story]) -> list[str]:
     if f"{CARD}: memory_mib" not in sources(stories) or what not in formulas("gpu_limits"):
         return []
     for card, memory_mib in sorted(given["gpu"]["cards"].items(), key=lambda each: float(each[1])):
-        other = Card.model_validate(plain(given["gpu"]) | {"memory_mib": memory_mib, "memory_eighths": 8})
-        if what not in broken(given | {"gpu": leaves(CARD, other.model_dump())}):
+        other = plain(given["gpu"]) | {"memory_mib": plain(memory_mib), "memory_eighths": 8}
+        if what not in broken(given | {"gpu": leaves(CARD, other)}):
             return [f"gpu {card}, the smallest card that holds it"]
     return []
 

@@ -9,11 +9,12 @@ from typing import Any
 
 import yaml
 
-from . import config, gpu
+from . import config
 from .facts import Fact, call, called, fact, leaves, made, note, notes, plain, short
 
 ASSUMPTIONS, FORMULAS = (Path(__file__).with_name(name) for name in ("assumptions.yaml", "formulas.yaml"))
 STEPS_PERCENT, SLIS, WINDOWS = [1, 5, 25, 50, 100], ("availability", "latency"), ("1h", "6h", "1d", "3d")
+CARD, CONTRACT = "ops/gpu.yaml", "contract.yaml"
 Facts = dict[str, Any]
 
 
@@ -24,6 +25,12 @@ class Price(config.Strict):
     usd_per_hour: config.Positive
     source: str
     date: str
+
+
+class Reads(config.Strict):
+    """What the plan takes from contract.yaml."""
+
+    encoder: config.Encoder
 
 
 class Measured(config.Strict, extra="ignore"):
@@ -37,7 +44,7 @@ class Measured(config.Strict, extra="ignore"):
 
 def inputs() -> Facts:
     """Return what is promised, set, measured, paid and assumed: each number and name knows where it is written."""
-    path = Path("ops/capacity.json")
+    path, card, encoder = Path("ops/capacity.json"), Path(CARD), config.contract().encoder
     assumed = yaml.safe_load(ASSUMPTIONS.read_text(encoding="utf-8"))
     why = {name: f"{ASSUMPTIONS.name}: {name}, {each['why']}" for name, each in assumed.items()}
     return {
@@ -46,7 +53,9 @@ def inputs() -> Facts:
         "params": leaves("params.yaml", config.params().model_dump()),
         "price": leaves("ops/prices.yaml", config.load(Path("ops/prices.yaml"), Price).model_dump()),
         "measured": leaves(path.as_posix(), config.load(path, Measured).model_dump()) if path.exists() else {},
-    } | gpu.given()
+        "gpu": leaves(CARD, yaml.safe_load(card.read_text(encoding="utf-8"))) if card.exists() and encoder else {},
+        "reads": leaves(CONTRACT, {"encoder": encoder.model_dump()}) if encoder else {},
+    }
 
 
 def weeks(days: float) -> float:
@@ -83,7 +92,7 @@ def follow(given: Facts) -> Facts:
     slo, price, measured, card = given["slo"], given["price"], given["measured"], given["gpu"]
     known = _numbers([given["assumed"], slo, price, measured, card, given["reads"]])
     origin = "not measured, assumed: run `make capacity`"
-    for name, formula in formulas("gpu").items() if card else ():
+    for name, formula in (formulas("gpu" if card else "encoder") if given["reads"] else {}).items():
         known[name] = called(name, work_out(formula, known))
     if measured:
         known["replica_rps"] = called("replica_rps", known["usable"] * known["highest_rps"])
