@@ -44,6 +44,14 @@ CLASHES: list[dict[str, Any]] = [
     {"drift_shift_percent": 1, "drift_within_days": 2},
 ]
 
+# Each has files of its own to plan.
+PLANNED: list[dict[str, Any]] = [
+    {},
+    {"target": "kubernetes"},
+    {"model": "text"},
+    {"model": "text", "gpu": "t4", "gpu_usd_per_hour": 0.5, "target": "compose"},
+]
+
 
 def drawn(count: int) -> list[dict[str, Any]]:
     """Answers at random, many of them near a limit."""
@@ -94,6 +102,23 @@ def test_interview_and_planner_agree(render: Render, tmp_path: Path) -> None:
     for each, clash, problems in zip(answers, said, found, strict=True):
         assert bool(clash) == bool(problems), f"{each}\n{clash}\n{problems}"
     assert 20 < sum(map(bool, said)) < 140
+
+
+@pytest.mark.parametrize("answers", PLANNED, ids=["default", "kubernetes", "text", "card"])
+def test_what_clashes_has_a_way_out_and_a_promise_changes_what_declares_it(
+    answers: dict[str, Any], render: Render
+) -> None:
+    root = render(project_name="late-flights", **answers)
+    options = ["--noconftest", "--rootdir", str(root), "-p", "no:cacheprovider"]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", *options, str(ROOT / "tests/planner.py")],
+        cwd=root,
+        env=os.environ | {"PYTHONPATH": "src"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
 
 
 @pytest.mark.parametrize("answers", CLASHES, ids=str)
