@@ -111,7 +111,7 @@ def test_what_clashes_has_a_way_out_and_a_promise_changes_what_declares_it(
     root = render(project_name="late-flights", **answers)
     options = ["--noconftest", "--rootdir", str(root), "-p", "no:cacheprovider"]
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", *options, str(ROOT / "tests/planner.py")],
+        [sys.executable, "-m", "pytest", "-q", *options, str(ROOT / "tests/machinery.py")],
         cwd=root,
         env=os.environ | {"PYTHONPATH": "src"},
         capture_output=True,

@@ -10,17 +10,18 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from . import encoder
 from .front import Refused
 
-MOST, WAITING = 32, 2000  # rows; when more wait, the next are refused at once
+WAITING = 2000  # rows; when more wait, the next are refused at once
 logger = logging.getLogger("bentoml.service")
 
 
 class Batches:
-    """At most MOST rows go to the model at a time, unless one request alone has more; nobody waits past `patience`."""
+    """As many rows as make a batch go to the model at a time, or those of one request; nobody waits past `patience`."""
 
     def __init__(self, ask: Callable[[list[Any]], list[Any]], patience: float) -> None:
-        self._ask, self._patience = ask, patience
+        self._ask, self._patience, self._most = ask, patience, encoder.batch_size()
         self._waiting = deque[tuple[list[Any], asyncio.Future[list[Any]]]]()
         self._thread = ThreadPoolExecutor(1)
         self._work: asyncio.Task[None] | None = None
@@ -43,7 +44,7 @@ class Batches:
         loop = asyncio.get_running_loop()
         while self._waiting:
             parts = [self._waiting.popleft()]
-            while self._waiting and sum(len(rows) for rows, _ in [*parts, self._waiting[0]]) <= MOST:
+            while self._waiting and sum(len(rows) for rows, _ in [*parts, self._waiting[0]]) <= self._most:
                 parts.append(self._waiting.popleft())
             all_rows = [row for rows, _ in parts for row in rows]
             said = iter(await loop.run_in_executor(self._thread, self._ask, all_rows))

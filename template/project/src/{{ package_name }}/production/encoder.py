@@ -5,6 +5,8 @@ Texts of like length share a batch, so that little is computed for padding.
 
 import functools
 import importlib.util
+import json
+import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,12 +15,15 @@ from typing import Any
 import numpy as np
 import torch
 from tokenizers import Tokenizer
-from transformers import AutoModel, logging
+from transformers import AutoModel
+from transformers.utils.logging import disable_progress_bar
 
 from . import config
 
-BATCH = {"cpu": 32, "cuda": 256}
+ROOTS = Path(__file__).parents[2:4]  # of a release, of the repo
 FEW = 1000  # as many rows as a request may have: its worker has one core
+PRECISIONS = {"bf16": torch.bfloat16, "fp16": torch.float16}
+logger = logging.getLogger("bentoml.service")
 
 
 def vectors(texts: Sequence[str | None], encoder: config.Encoder) -> np.ndarray:
@@ -29,7 +34,7 @@ def vectors(texts: Sequence[str | None], encoder: config.Encoder) -> np.ndarray:
     tokens = dict(zip(each, (found.ids for found in tokenizer.encode_batch(each)), strict=True))
     each.sort(key=lambda text: len(tokens[text]))
     made: dict[str | None, np.ndarray] = {None: np.full(model.config.hidden_size, np.nan, np.float32)}
-    size = BATCH[model.device.type]
+    size = batch_size()
     for number, start in enumerate(range(0, len(each), size), 1):
         part = each[start : start + size]
         made |= zip(part, _encode(model, [tokens[text] for text in part]), strict=True)
@@ -54,7 +59,7 @@ def _encode(model: Any, ids: list[list[int]]) -> np.ndarray:
 @functools.cache
 def load(name: str, max_tokens: int, millions: float) -> tuple[Any, Tokenizer]:
     """Return the encoder and its tokenizer, ready; refuse one of another size than the plan was made for."""
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    disable_progress_bar()  # type: ignore[no-untyped-call]
     folder = find(name)
     try:
         tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
@@ -68,12 +73,38 @@ def load(name: str, max_tokens: int, millions: float) -> tuple[Any, Tokenizer]:
         raise config.Problem(f"contract.yaml: encoder.millions is {millions:g}, and {name} has {found:.1f}: write that")
     tokenizer.no_padding()
     tokenizer.enable_truncation(max_tokens)
-    return model.to("cuda" if torch.cuda.is_available() else "cpu"), tokenizer
+    return _on_card(model), tokenizer
+
+
+def _on_card(model: Any) -> Any:
+    """Bring the encoder to the card, if there is one, and if it has the room that was planned with."""
+    planned = card()
+    if not torch.cuda.is_available():
+        if planned:
+            logger.warning("no card is there, and one was planned with: the processor encodes")
+        return model
+    free, needed = torch.cuda.mem_get_info()[0] / 2**20, planned.get("memory_mib", 0)
+    if free < needed:
+        what = f"the card has {free:.0f} MiB free, and {needed} are needed"
+        raise config.Problem(f"encoder: {what}; stop what else runs on it, or choose another (ops/gpu.yaml)")
+    return model.to("cuda", PRECISIONS[planned.get("precision", "fp16")])
+
+
+def card() -> dict[str, Any]:
+    """Return what follows for the card that serves (ops/derived/gpu.json); nothing where the processor does."""
+    paths = [root / "ops/derived/gpu.json" for root in ROOTS]
+    return next((json.loads(path.read_text(encoding="utf-8")) for path in paths if path.exists()), {})
+
+
+@functools.cache
+def batch_size() -> int:
+    """Return how many texts are encoded at once: as planned for the card, or as a core likes best."""
+    return int(card().get("batch_size", 256)) if torch.cuda.is_available() else 32
 
 
 def find(name: str) -> Path:
     """Return the folder that holds an encoder: of this name, or inside the package of this name."""
-    for root in (Path(), Path(__file__).parents[2]):  # of the repo, of a release
+    for root in ROOTS:
         if (root / name).is_dir():
             return root / name
     spec = importlib.util.find_spec(name.replace("-", "_")) if "/" not in name else None

@@ -40,7 +40,8 @@ def package() -> str:
         check(config.contract(releases.source(stable)), config.contract())
     with tempfile.TemporaryDirectory() as folder:
         root, code = Path(folder, "source"), {f"{PACKAGE.name}/{name}.py": PACKAGE / f"{name}.py" for name in CODE}
-        for name, source in ({str(path): path for path in FILES} | code).items():
+        kept = [*FILES, *Path("ops/derived").glob("gpu.json")]
+        for name, source in ({str(path): path for path in kept} | code).items():
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(source, root / name)
         if (encoder := config.contract().encoder) and Path(encoder.name).is_dir():

@@ -15,6 +15,7 @@ from .front import Front, Routes
 
 ROOT, PACKAGE = Path(__file__).parents[2], Path(__file__).parents[1].name
 FRONT = Front()
+WORKERS = 1 if (ROOT / "ops/derived/gpu.json").exists() else 2  # a card is not shared
 
 
 class Fronted(bentoml.Service):
@@ -28,7 +29,7 @@ class Fronted(bentoml.Service):
 @bentoml.service(
     service_class=Fronted,
     name=PACKAGE,
-    workers=2,
+    workers=WORKERS,
     metrics={"enabled": False},  # the front serves /metrics
     logging={"access": {"enabled": False}},
     tracing={"excluded_urls": ".*"},  # it costs a third of the time even when nothing is sampled

@@ -80,9 +80,8 @@ def read_log(
     """Return the rows that the model answered, in the order of their time; what it said (id, release, at, prediction);
     and late labels. Of more entries than `most`, an even share; with `newest`, of so many files alone.
     """
-    sent: dict[str, Any] = {"datetime": pl.Datetime("us"), "integer": pl.Int64, "boolean": pl.Boolean}
-    sent |= {"string": pl.String, "text": pl.String, "number": pl.Float64}
-    kinds: dict[str, Any] = {name: sent[column.type] for name, column in contract.columns.items()}
+    sent = {"number": pl.Float64, "datetime": pl.Datetime("us"), "integer": pl.Int64, "boolean": pl.Boolean}
+    kinds: dict[str, Any] = {name: sent.get(column.type, pl.String) for name, column in contract.columns.items()}
     kinds |= dict.fromkeys(contract.history, pl.Float64)  # as it was looked up
     kinds |= {contract.time: pl.Datetime("us")} if contract.time else {}
     label = {"binary": pl.Boolean, "multiclass": pl.String, "regression": pl.Float64}[contract.task]

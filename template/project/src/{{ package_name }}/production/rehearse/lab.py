@@ -72,8 +72,10 @@ def copy_repo(root: Path) -> None:
     """Copy code and promises, without data, models and releases."""
     for name in ("contract.yaml", "slo.yaml", "params.yaml", "requirements-serve.txt"):
         shutil.copy(name, root)
-    for name in ("src", "ops", ".github", "docs"):
-        shutil.copytree(name, root / name)
+    encoder = config.contract().encoder
+    for name in ("src", "ops", ".github", "docs", *([encoder.name] if encoder else [])):
+        if Path(name).is_dir():  # an encoder may be a package
+            shutil.copytree(name, root / name)
 
 
 def link_source(root: Path) -> None:

@@ -1,7 +1,7 @@
 """What holds for any promises: run on an emitted project, from its root, by test_promises.py.
 
 A promise that clashes is refused, and each way out leads out; a promise changes exactly the lines
-that declare it.
+that declare it; what is wrong in a file is one line.
 """
 
 import re
@@ -12,8 +12,18 @@ from typing import Any
 
 import pytest
 import yaml
-from late_flights.production import feasible, plan, promises
+from late_flights.production import config, feasible, plan, promises
 
+TOY = """
+dataset: toy
+version: 1
+task: regression
+time: at
+target: y
+quarantine: 0
+columns: {line: {type: string}, stop: {type: integer}}
+history: {delay: {of: late, by: [line], known: told, last: 3}}
+"""
 CLASHES = [  # what is promised, what cannot be, the answers that clash
     ({"peak_rps": 0.01}, "AvailabilityBurnsFast cannot fire", "peak_rps"),
     ({"peak_rps": 0.018, "window_days": 7}, "LatencyBurnsSlow cannot fire", "peak_rps"),
@@ -147,3 +157,28 @@ def others(path: str, value: Any) -> list[Any]:
         if path == "window_days"
         else [type(value)(value * factor) or 1 for factor in (0.05, 0.3, 1.1, 7)]
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "said"),
+    [
+        ("slo", "window_days:", "window_day:", "window_day is unknown; did you mean window_days?"),
+        ("slo", "peak_rps:", "peak_rps: -1 #", "peak_rps is -1: "),
+        ("slo", 'data: "@', 'data: "', "owners.data has no handle"),
+        ("slo", "owners:", "owners: [", "not YAML"),
+        ("contract", "by: [line]", "by: [nobody]", "by: nobody is no text or integer"),
+        ("contract", "of: late", "of: stop", "stop is sent with the request"),
+        ("contract", "last: 3", "last: 0", "last is 0: "),
+        ("contract", "known:", "know:", "know is unknown; did you mean known?"),
+    ],
+)
+def test_a_wrong_promise_or_contract_is_one_line(
+    tmp_path: Path, name: str, old: str, new: str, said: str
+) -> None:
+    text = TOY if name == "contract" else Path("slo.yaml").read_text(encoding="utf-8")
+    assert old in text
+    (tmp_path / f"{name}.yaml").write_text(text.replace(old, new, 1), encoding="utf-8")
+    with pytest.raises(config.Problem) as caught:
+        getattr(config, name)(tmp_path)
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
