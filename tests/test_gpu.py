@@ -160,7 +160,6 @@ def test_a_card_is_planned_for_and_asked_of_the_cluster(
     assert plan["precision"] == ("bf16" if facts["bf16"] else "fp16")
     assert plan["driver"] == facts["driver"]
     assert 16 <= plan["batch_size"] <= 256
-    assert (plan["wait_ms"], plan["workers"]) == (15, 1)
     documents = kustomize(derived / "kubernetes/overlays/production")
     assert [said for each in documents for said in objections(each)] == []
     pod = dict(pods(documents))["Deployment/service"]

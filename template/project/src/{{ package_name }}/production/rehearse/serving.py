@@ -80,8 +80,8 @@ def log_disk_full(traffic: Traffic) -> Trial:
     for process, (_, hard) in limits.items():
         process.rlimit(psutil.RLIMIT_FSIZE, (0, hard))
     alarm = heard("PredictionLogDropping", start, 30)
-    for process, limit in limits.items():
-        process.rlimit(psutil.RLIMIT_FSIZE, limit)
+    for process in filter(psutil.Process.is_running, limits):  # one that had just begun may have died of it
+        process.rlimit(psutil.RLIMIT_FSIZE, limits[process])
     over = time.time()
     back = wait_for(lambda: watch.read_log(config.contract())[1]["at"].max() > over, 10, pause=1)  # type: ignore[operator]
     yield alarm if back and not traffic.failed(start) else None
