@@ -5,7 +5,7 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from datetime import UTC
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -36,6 +36,9 @@ class Asked(NamedTuple):
     many: bool
     rows: list[Answer]
     note: Answer
+
+
+Tell = Callable[[Asked, list[Any], str], Answer]  # of the rows, what the model says of each, and the request's id
 
 
 class Answers:
@@ -69,8 +72,8 @@ class Answers:
         self.batches: Any = None
         if contract.encoder:  # it takes little longer for thirty rows than for one
             made = importlib.import_module(".batches", __package__)
-            self.batches = made.Batches(self._ask_all, self.patience)
-            self.check(msgspec.json.encode(self.example), "")  # what loads late is there before the first request
+            self.batches = made.Batches(self._ask_all)
+            self._ask_all(self.asked(msgspec.json.encode(self.example)).rows)  # what loads late is loaded
 
     def decode(self, body: bytes) -> tuple[list[Answer | str], bool]:
         """Return the rows of a body, for a wrong one its error, and whether they came as a list."""
@@ -140,11 +143,18 @@ class Answers:
     def predict(self, body: bytes, request_id: str) -> Answer | Coroutine[Any, Any, Answer]:
         asked = self.asked(body)
         if self.batches:
-            return self._predict_later(asked, request_id)
+            return self._later(self._tell, asked, request_id, self.patience)
         return self._tell(asked, self.ask(asked.rows), request_id)
 
-    async def _predict_later(self, asked: Asked, request_id: str) -> Answer:
-        return self._tell(asked, await self.batches.ask(asked.rows), request_id)
+    def check(self, body: bytes, request_id: str) -> Answer | Coroutine[Any, Any, Answer]:
+        """Answer a list as `predict` does, in any time, and neither log nor count: so a release is tried."""
+        asked = self.asked(body)
+        if self.batches:
+            return self._later(self._raw, asked, request_id)
+        return self._raw(asked, self._ask_all(asked.rows), request_id)
+
+    async def _later(self, tell: Tell, asked: Asked, request_id: str, patience: float | None = None) -> Answer:
+        return tell(asked, await self.batches.ask(asked.rows, patience), request_id)
 
     def _tell(self, asked: Asked, said: list[Any], request_id: str) -> Answer:
         """Log and count what is said, and return the answer."""
@@ -159,9 +169,8 @@ class Answers:
             self.failed.inc(len(asked.decoded) - len(lines))
         return answer
 
-    def check(self, body: bytes, request_id: str) -> Answer:
-        """Answer a list as `predict` does, in any time, and neither log nor count: so a release is tried."""
-        answer, lines = self._say(asked := self.asked(body), self._ask_all(asked.rows), request_id)
+    def _raw(self, asked: Asked, said: list[Any], request_id: str) -> Answer:
+        answer, lines = self._say(asked, said, request_id)
         return answer | {"raw": [line["prediction"] for line in lines if "fallback" not in line]}
 
     def asked(self, body: bytes) -> Asked:

@@ -18,16 +18,18 @@ logger = logging.getLogger("bentoml.service")
 
 
 class Batches:
-    """As many rows as make a batch go to the model at a time, or those of one request; nobody waits past `patience`."""
+    """As many rows as make a batch go to the model at a time, or those of one request that has more."""
 
-    def __init__(self, ask: Callable[[list[Any]], list[Any]], patience: float) -> None:
-        self._ask, self._patience, self._most = ask, patience, encoder.batch_size()
+    def __init__(self, ask: Callable[[list[Any]], list[Any]]) -> None:
+        self._ask, self._most = ask, encoder.batch_size()
         self._waiting = deque[tuple[list[Any], asyncio.Future[list[Any]]]]()
         self._thread = ThreadPoolExecutor(1)
         self._work: asyncio.Task[None] | None = None
 
-    async def ask(self, rows: list[Any]) -> list[Any]:
-        """Return a prediction for each row; None where features or model break, or are not done in time."""
+    async def ask(self, rows: list[Any], patience: float | None = None) -> list[Any]:
+        """Return a prediction for each row; None where features or model break, or take more than `patience` seconds
+        and 10 ms a row.
+        """
         if sum(len(part) for part, _ in self._waiting) + len(rows) > WAITING:
             raise Refused(503, "too many rows wait for the model; ask again later")
         answer: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
@@ -35,9 +37,9 @@ class Batches:
         if self._work is None:
             self._work = asyncio.create_task(self._ask_waiting())
         try:
-            return await asyncio.wait_for(answer, self._patience + len(rows) / 100)
+            return await asyncio.wait_for(answer, patience and patience + len(rows) / 100)
         except TimeoutError:
-            logger.error("%d rows were not answered in %s s", len(rows), self._patience)
+            logger.error("%d rows were not answered in %s s", len(rows), patience)
             return [None] * len(rows)
 
     async def _ask_waiting(self) -> None:

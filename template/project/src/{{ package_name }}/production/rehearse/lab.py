@@ -193,4 +193,8 @@ def ask(body: Any = None, path: str = "/predict", part: str = "proxy", request_i
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             connection.request("GET" if data is None else "POST", path, data, headers)
         answer = connection.getresponse()
-        return Answer(answer.status, answer.read().decode(errors="replace"), answer.headers["X-Release"])
+        told = Answer(answer.status, answer.read().decode(errors="replace"), answer.headers["X-Release"])
+    if told.status != 429:
+        return told
+    time.sleep(1)  # as it says: beside the live traffic there was no room
+    return ask(body, path, part, request_id)
