@@ -76,7 +76,7 @@ def drawn(count: int) -> list[dict[str, Any]]:
 def planned(project: Path, answers: list[dict[str, Any]], tmp_path: Path) -> list[list[str]]:
     """What the emitted planner says of each set of answers."""
     (tmp_path / "ops").mkdir()
-    for name in ("slo.yaml", "params.yaml", "ops/prices.yaml"):
+    for name in ("contract.yaml", "slo.yaml", "params.yaml", "ops/prices.yaml"):
         (tmp_path / name).write_bytes((project / name).read_bytes())
     lines = [json.dumps({NAMES.get(k, k): v for k, v in each.items()}) for each in answers]
     done = subprocess.run(
@@ -94,7 +94,7 @@ def planned(project: Path, answers: list[dict[str, Any]], tmp_path: Path) -> lis
 def test_interview_and_planner_agree(render: Render, tmp_path: Path) -> None:
     environment = jinja2.Environment(loader=jinja2.FileSystemLoader(ROOT))
     environment.filters["from_yaml"] = yaml.safe_load
-    environment.globals["gpu"] = "none"
+    environment.globals |= {"gpu": "none", "model": "tabular"}
     validator = yaml.safe_load((ROOT / "copier.yml").read_text())["window_days"]["validator"]
     answers = drawn(150)
     said = [environment.from_string(validator).render(each).strip() for each in answers]
@@ -118,7 +118,6 @@ def test_what_clashes_has_a_way_out_and_a_promise_changes_what_declares_it(
         text=True,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-
 
 
 @pytest.mark.parametrize("answers", CLASHES, ids=str)

@@ -7,6 +7,7 @@ The model travels as text, never as a pickle: safetensors, in base64.
 import base64
 import binascii
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -43,18 +44,18 @@ def train(x: np.ndarray, y: np.ndarray, levels: Levels, params: Params, progress
     truth = torch.from_numpy(y).long() if task == "multiclass" else torch.from_numpy((y - center) / spread)[:, None]
     losses = {"multiclass": "cross_entropy", "regression": "mse_loss", "binary": "binary_cross_entropy_with_logits"}
     loss_of, done = getattr(torch.nn.functional, losses[task]), 0
-    optimizer = torch.optim.LBFGS([weight, bias], max_iter=rounds, line_search_fn="strong_wolfe")
+    optimizer: Any = torch.optim.LBFGS([weight, bias], max_iter=rounds, line_search_fn="strong_wolfe")
 
-    def step() -> torch.Tensor:
+    def step() -> Any:
         nonlocal done
         optimizer.zero_grad()
-        loss: torch.Tensor = loss_of(inputs @ weight + bias, truth) + float(params["l2"]) * weight.square().sum()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss: Any = loss_of(inputs @ weight + bias, truth) + float(params["l2"]) * weight.square().sum()
+        loss.backward()
         done += 1
         progress(min(done, rounds), rounds)
         return loss
 
-    optimizer.step(step)  # type: ignore[no-untyped-call]
+    optimizer.step(step)
     model |= {"weight": spread * weight.detach(), "bias": center + spread * bias.detach()}
     model["task"] = torch.tensor({"binary": 1, "regression": 0}.get(task, answers))
     return base64.b64encode(pack(model)).decode()

