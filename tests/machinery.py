@@ -47,7 +47,7 @@ CLASHES = [  # what is promised, what cannot be, the answers that clash
         "availability_percent",
     ),
     (
-        {"shift_percent": 1, "within_days": 2},
+        {"shift_percent": 1, "within_days": 2, "peak_rps": 50},
         "too few rows to find the shift",
         "shift_percent within_days peak_rps",
     ),

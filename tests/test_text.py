@@ -1,4 +1,4 @@
-"""A project of text: real reports, a real encoder, the project's own tests; and texts of your own."""
+"""A project of text: real reports, a real encoder, its own tests; and texts of your own."""
 
 import csv
 import json
