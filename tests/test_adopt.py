@@ -207,6 +207,9 @@ def test_in_a_terminal_it_is_asked_and_shown_and_may_be_left(
         encoding="utf-8",
         timeout=60,
     )
+    if not options:
+        child.expect_exact("What kind of model")
+        child.send("\r")
     child.expect_exact("What now?" if options else "Name of the project")
     child.expect_exact(seen)
     child.send(keys)  # Up from the first goes round to the last.

@@ -52,7 +52,9 @@ def questions(source: str) -> list[str]:
         if not key.startswith("_") and details.get("when") is not False
     ]
     shown = [
-        each for each in asked if Template(each.get("when", "True")).render(source=source) == "True"
+        each
+        for each in asked
+        if Template(each.get("when", "True")).render(source=source, model="tabular") == "True"
     ]
     return [each["help"][:40] for each in shown]
 
@@ -98,6 +100,8 @@ def test_files_of_your_own_bring_their_questions(terminal: Terminal, tmp_path: P
 
 def test_a_bad_answer_is_asked_again(terminal: Terminal) -> None:
     child = terminal()
+    child.expect_exact("What kind of model")
+    child.send("\r")
     child.expect_exact("Name of the project")
     child.send("_x\r")
     child.expect_exact("use lower-case words joined by hyphens")

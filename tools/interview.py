@@ -71,7 +71,7 @@ def questions() -> list[str]:
 
 
 def comes_up(when: str) -> bool:
-    return Template(when).render(source="sample") == "True"
+    return Template(when).render(source="sample", model="tabular") == "True"
 
 
 def settle(child: pexpect.spawn, stream: pyte.Stream) -> None:

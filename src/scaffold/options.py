@@ -145,7 +145,7 @@ def _from_file(file: Path | None) -> dict[str, Any]:
 def _mistyped(value: Any, question: Mapping[str, Any]) -> tuple[str, str] | None:
     """Say (what, way out) if the value can't be the answer to this question."""
     wanted, choices = question.get("type", "str"), question.get("choices")
-    example = f"e.g. {question['default']}" if "default" in question else "see --help"
+    example = _example(question)
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return f"{value!r} is not one value", f"write one, {example}"
     if wanted == "int" and not _converts(int, value):
@@ -155,6 +155,13 @@ def _mistyped(value: Any, question: Mapping[str, Any]) -> tuple[str, str] | None
     if choices and value not in (options := list(dict(choices).values())):
         return f"{value!r} is not a choice", f"choose {' or '.join(options)}"
     return None
+
+
+def _example(question: Mapping[str, Any]) -> str:
+    """Return the default, or what the validator shows where the default hangs on other answers."""
+    default = str(question.get("default", "{{"))
+    shown = re.search(r"e\.g\. [^{\s]+", str(question.get("validator", "")))
+    return f"e.g. {default}" if "{{" not in default else shown[0] if shown else "see --help"
 
 
 def _converts(kind: type[int] | type[float], value: str | int | float) -> bool:

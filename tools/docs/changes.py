@@ -19,8 +19,17 @@ from scaffold.engine import Engine
 
 ROOT = Path(__file__).resolve().parents[2]
 RECORD = ".copier-answers.yml"
+# What brings up a question that no single choice does.
+TOGETHER = [
+    {"model": "text", "encoder": "encoder/own"},
+    {"model": "text", "gpu": "h100", "gpu_usd_per_hour": 3, "cost_per_1000": 1},
+    {
+        **{"model": "text", "gpu": "h100", "gpu_usd_per_hour": 3, "cost_per_1000": 1},
+        **{"target": "kubernetes"},
+    },
+]
 # What else a free text may be, where the library to install depends on it.
-ALSO = {"remote_url": ["s3://bucket/versions"]}
+ALSO = {"remote_url": ["s3://bucket/versions"], "gpu_slice": ["1g.10gb"]}
 # The emitted planner, once for all projects that have the same one: what it derives, by folder.
 PLAN = """
 import importlib, json, os, sys
@@ -59,7 +68,7 @@ def needs(question: dict[str, Any]) -> dict[str, Any]:
     asked = questions()
     defaults = {key: each["default"] for key, each in asked.items()}
     choices = [(k, v) for k, each in asked.items() for v in each.get("choices", {}).values()]
-    options: list[dict[str, Any]] = [{}, *({key: value} for key, value in choices)]
+    options = [{}, *({key: value} for key, value in choices), *TOGETHER]
     return next(each for each in options if condition.render({**defaults, **each}) == "True")
 
 
