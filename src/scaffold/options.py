@@ -1,6 +1,7 @@
 """What the user said on the command line: answers, where each came from, and the template."""
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path

@@ -28,6 +28,8 @@ TOGETHER = [
         **{"target": "kubernetes"},
     },
 ]
+# A card has a price that nobody else knows.
+PRICED = {"gpu": {"model": "text", "gpu_usd_per_hour": 3, "cost_per_1000": 10}}
 # What else a free text may be, where the library to install depends on it.
 ALSO = {"remote_url": ["s3://bucket/versions"], "gpu_slice": ["1g.10gb"]}
 # The emitted planner, once for all projects that have the same one: what it derives, by folder.
@@ -119,11 +121,11 @@ class Desk:
 
 def _flipped(desk: Desk) -> Iterator[Flip]:
     for key, question in questions().items():
-        given = needs(question)
+        given = PRICED.get(key) or needs(question)
         recorded = yaml.safe_load((desk.render(given) / RECORD).read_text(encoding="utf-8"))
-        for candidates in others(key, question, recorded[key]):
-            after = next(each for each in candidates if _valid(desk, {**given, key: each}))
-            yield Flip(key, recorded[key], after, given)
+        for candidates in others(key, question, recorded.get(key, question["default"])):
+            valid = [each for each in candidates if _valid(desk, {**given, key: each})]
+            yield from (Flip(key, recorded.get(key), after, given) for after in valid[:1])
 
 
 def _valid(desk: Desk, answers: dict[str, Any]) -> bool:
