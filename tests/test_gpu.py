@@ -33,6 +33,7 @@ IMAGES = {"deploy/container/Containerfile", "deploy/container/jobs.Containerfile
 # Each card, and slices of one, the smallest and the largest.
 CHOICES = [(card, "whole") for card in CARDS]
 CHOICES += [("a100-40", "1g.5gb"), ("h100", "1g.10gb"), ("h200", "7g.141gb"), ("b200", "3g.90gb")]
+MEASURED = [("t4", "whole"), ("h100", "1g.10gb"), ("mi300x", "whole")]
 
 ASK = """
 import json, sys, yaml
@@ -171,7 +172,9 @@ def test_a_card_is_planned_for_and_asked_of_the_cluster(
     assert pod["tolerations"][0]["key"] == facts["resource"]
     others = [each for name, each in pods(documents) if name != "Deployment/service"]
     assert not [each for each in others if "nodeSelector" in each]
-    run("promtool", "test", "rules", derived / "rules_test.yml")
+    # A day of idleness takes a quarter of a minute to simulate: once for each exporter and unit.
+    kind = "test" if (card, part) in MEASURED else "check"
+    run("promtool", kind, "rules", derived / {"test": "rules_test.yml", "check": "rules.yml"}[kind])
     assert "GpuIdle" in (derived / "rules.yml").read_text()
     assert "GPU memory" in (derived / "dashboard.json").read_text()
     json.loads((derived / "dashboard.json").read_text())
