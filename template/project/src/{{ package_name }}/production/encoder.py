@@ -1,6 +1,6 @@
 """Turn texts into vectors: a frozen transformer, the mean over its tokens; on the GPU where there is one.
 
-Texts of like length share a batch, so that little is computed for padding.
+Texts of like length share a batch: what is computed for padding is lost. A card minds less than a processor.
 """
 
 import functools
@@ -34,12 +34,15 @@ def vectors(texts: Sequence[str | None], encoder: config.Encoder) -> np.ndarray:
     tokens = dict(zip(each, (found.ids for found in tokenizer.encode_batch(each)), strict=True))
     each.sort(key=lambda text: len(tokens[text]))
     made: dict[str | None, np.ndarray] = {None: np.full(model.config.hidden_size, np.nan, np.float32)}
-    size = batch_size()
-    for number, start in enumerate(range(0, len(each), size), 1):
-        part = each[start : start + size]
+    parts, size, longer = [list[str]()], batch_size(), 4 if torch.cuda.is_available() else 1.5
+    for text in each:
+        if len(parts[-1]) == size or (parts[-1] and len(tokens[text]) > longer * len(tokens[parts[-1][0]])):
+            parts.append([])
+        parts[-1].append(text)
+    for number, part in enumerate(filter(None, parts), 1):
         made |= zip(part, _encode(model, [tokens[text] for text in part]), strict=True)
         if number % 100 == 0:
-            print(f"encoder: {start + size} of {len(each)} texts", flush=True)
+            print(f"encoder: {len(made) - 1} of {len(each)} texts", flush=True)
     return np.array([made[text] for text in texts])
 
 
