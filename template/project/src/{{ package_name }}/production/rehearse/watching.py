@@ -43,7 +43,7 @@ def concept_drift(traffic: Traffic) -> Trial:
         return now if ERROR in now else {}
 
     traffic.relabel(answered, flipped=True)
-    found = wait_for(moved, 60, pause=3)
+    found = wait_for(moved, max(60, traffic.lasts(confirmed + 2)), pause=3)
     seconds = time.time() - start
     told = heard("DriftConfirmed", start, 30 if found else 0)
     traffic.relabel(2 * answered, flipped=False)
