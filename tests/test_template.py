@@ -62,6 +62,7 @@ TEXT = {
     "peak_rps": 50,
     "freshness_hours": 48,
     "max_model_age_days": 60,
+    "drift_shift_percent": 20,
     "drift_within_days": 28,
 }
 TEXT_ANSWERS = {"model": "text", "encoder": "encoder/minilm", "encoder_millions": 33.4}
