@@ -2,17 +2,9 @@
 export STACK := containers
 rehearse test: export STACK := processes
 
-.PHONY: image deploy promote rollback
+.PHONY: image deploy
 image: package ## build the images: of the newest release, and of what watches and retrains
 	@bash deploy/container/image.sh {{ project_name }}
 	@bash deploy/container/image.sh {{ project_name }} jobs
 
 deploy: image up ## start it where it is to run: in containers on this host
-
-promote: setup ## let the newest release in, step by step (RELEASE=id for another)
-	$(RUN) promote $${RELEASE:+"$$RELEASE"}
-	@bash deploy/local/tag.sh {{ package_name }} production
-
-rollback: setup ## back to the release before
-	$(RUN) rollback
-	@bash deploy/local/tag.sh {{ package_name }} production

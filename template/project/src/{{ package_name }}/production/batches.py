@@ -13,6 +13,7 @@ from typing import Any
 from . import encoder
 from .front import Refused
 
+Waiting = tuple[list[Any], asyncio.Future[list[Any]]]  # rows, and where their answers are waited for
 WAITING = 2000  # rows; when more wait, the next are refused at once
 logger = logging.getLogger("bentoml.service")
 
@@ -22,7 +23,7 @@ class Batches:
 
     def __init__(self, ask: Callable[[list[Any]], list[Any]]) -> None:
         self._ask, self._most = ask, encoder.batch_size()
-        self._waiting = deque[tuple[list[Any], asyncio.Future[list[Any]]]]()
+        self._waiting = deque[Waiting]()
         self._thread = ThreadPoolExecutor(1)
         self._work: asyncio.Task[None] | None = None
 
@@ -44,14 +45,23 @@ class Batches:
 
     async def _ask_waiting(self) -> None:
         loop = asyncio.get_running_loop()
-        while self._waiting:
-            parts = [self._waiting.popleft()]
-            while self._waiting and sum(len(rows) for rows, _ in [*parts, self._waiting[0]]) <= self._most:
-                parts.append(self._waiting.popleft())
-            all_rows = [row for rows, _ in parts for row in rows]
-            said = iter(await loop.run_in_executor(self._thread, self._ask, all_rows))
-            for rows, answer in parts:
-                told = [next(said) for _ in rows]
-                if not answer.done():  # its client was told otherwise
-                    answer.set_result(told)
-        self._work = None
+        try:
+            while parts := self._next():
+                together = [row for rows, _ in parts for row in rows]
+                said = iter(await loop.run_in_executor(self._thread, self._ask, together))
+                for rows, answer in parts:
+                    told = [next(said) for _ in rows]
+                    if not answer.done():  # its client was told otherwise
+                        answer.set_result(told)
+        finally:
+            self._work = None
+
+    def _next(self) -> list[Waiting]:
+        """Take what is asked together next; who has waited too long is asked for no more."""
+        parts, size = list[Waiting](), 0
+        while self._waiting and (not parts or size + len(self._waiting[0][0]) <= self._most):
+            rows, answer = self._waiting.popleft()
+            if not answer.done():
+                parts.append((rows, answer))
+                size += len(rows)
+        return parts
