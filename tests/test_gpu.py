@@ -15,7 +15,7 @@ import yaml
 
 from conftest import ROOT
 from manifests import Planned, broken_policies, kustomize, objections, pods, run
-from test_template import changed, interview
+from test_places import changed, interview
 
 Render = Callable[..., Path]
 Answers = dict[str, Any]

@@ -13,7 +13,7 @@ import yaml
 
 from conftest import ROOT
 from scaffold.checks import catalogue
-from test_template import AXES, FILES_PLACES, PLACES
+from test_places import AXES, FILES_PLACES, PLACES
 
 ATTRIBUTE = re.compile(r"""<(\w+)[^>]*?\s(href|src)=("[^"]*"|[^\s>]+)""")
 IDENTITY = re.compile(r"""\sid=("[^"]*"|[^\s>]+)""")
