@@ -48,7 +48,6 @@ CLASHES: list[dict[str, Any]] = [
 PLANNED: list[dict[str, Any]] = [
     {},
     {"target": "kubernetes"},
-    {"model": "text", "peak_rps": 50},
     {
         **{"model": "text", "encoder": "encoder/own", "encoder_millions": 335, "peak_rps": 1000},
         **{"gpu": "t4", "gpu_usd_per_hour": 0.5, "target": "compose", "freshness_hours": 48},
@@ -107,7 +106,7 @@ def test_interview_and_planner_agree(render: Render, tmp_path: Path) -> None:
     assert 20 < sum(map(bool, said)) < 140
 
 
-@pytest.mark.parametrize("answers", PLANNED, ids=["default", "kubernetes", "text", "card"])
+@pytest.mark.parametrize("answers", PLANNED, ids=["default", "kubernetes", "card"])
 def test_what_clashes_has_a_way_out_and_a_promise_changes_what_declares_it(
     answers: dict[str, Any], render: Render
 ) -> None:
