@@ -17,8 +17,6 @@ from servers import listen_elsewhere
 # What text changes: the other tests hold, or fail, with the same code in every project.
 OWN = "tests/test_encoder.py tests/test_service.py"
 OWN += " tests/test_flow.py::test_one_row_equals_the_batch"
-    "tests/test_encoder.py tests/test_service.py tests/test_flow.py::test_one_row_equals_the_batch"
-)
 
 
 @pytest.fixture(scope="module")
