@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from copier import run_copy
@@ -191,6 +192,20 @@ def project(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     yield root
     make(root, "down", minutes=2)
     shutil.rmtree(root / ".venv")
+
+
+def asked_of(project: Path, script: str, lines: list[str], folder: Path) -> list[Any]:
+    """Run a script with the emitted code in a folder: what it says, as JSON, of each line."""
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(project / "src")},
+        input="\n".join(lines),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
 
 
 def make(root: Path, *verbs: str, minutes: float = 5) -> str:

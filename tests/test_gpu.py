@@ -13,7 +13,7 @@ import jinja2
 import pytest
 import yaml
 
-from conftest import ROOT
+from conftest import ROOT, asked_of
 from manifests import Planned, broken_policies, kustomize, objections, pods, run
 from test_places import changed, interview
 
@@ -262,16 +262,7 @@ def planner(project: Path, lines: list[str], folder: Path) -> list[Any]:
     """What the emitted planner says of each."""
     for name in ("slo.yaml", "params.yaml", "contract.yaml"):
         (folder / name).write_bytes((project / name).read_bytes())
-    done = subprocess.run(
-        [sys.executable, "-c", ASK],
-        cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(project / "src")},
-        input="\n".join(lines),
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    return [json.loads(line) for line in done.stdout.splitlines()]
+    return asked_of(project, ASK, lines, folder)
 
 
 DEFAULTS: Answers = {

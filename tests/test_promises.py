@@ -13,7 +13,7 @@ import jinja2
 import pytest
 import yaml
 
-from conftest import CLI, ROOT, Scaffold
+from conftest import CLI, ROOT, Scaffold, asked_of
 
 Render = Callable[..., Path]
 
@@ -48,6 +48,7 @@ CLASHES: list[dict[str, Any]] = [
 PLANNED: list[dict[str, Any]] = [
     {},
     {"target": "kubernetes"},
+    {"model": "text", "peak_rps": 50},
     {
         **{"model": "text", "encoder": "encoder/own", "encoder_millions": 335, "peak_rps": 1000},
         **{"gpu": "t4", "gpu_usd_per_hour": 0.5, "target": "compose", "freshness_hours": 48},
@@ -81,16 +82,7 @@ def planned(project: Path, answers: list[dict[str, Any]], tmp_path: Path) -> lis
     for name in ("contract.yaml", "slo.yaml", "params.yaml", "ops/prices.yaml"):
         (tmp_path / name).write_bytes((project / name).read_bytes())
     lines = [json.dumps({NAMES.get(k, k): v for k, v in each.items()}) for each in answers]
-    done = subprocess.run(
-        [sys.executable, "-c", ASK],
-        cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": str(project / "src")},
-        input="\n".join(lines),
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    return [json.loads(line) for line in done.stdout.splitlines()]
+    return asked_of(project, ASK, lines, tmp_path)
 
 
 def test_interview_and_planner_agree(render: Render, tmp_path: Path) -> None:
@@ -106,7 +98,7 @@ def test_interview_and_planner_agree(render: Render, tmp_path: Path) -> None:
     assert 20 < sum(map(bool, said)) < 140
 
 
-@pytest.mark.parametrize("answers", PLANNED, ids=["default", "kubernetes", "card"])
+@pytest.mark.parametrize("answers", PLANNED, ids=["default", "kubernetes", "text", "card"])
 def test_what_clashes_has_a_way_out_and_a_promise_changes_what_declares_it(
     answers: dict[str, Any], render: Render
 ) -> None:
