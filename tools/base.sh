@@ -6,7 +6,7 @@ image=$1
 root=$(mktemp -d)
 trap 'rm -rf "$root"' EXIT
 . /etc/os-release
-mirror=$(sed -n 's/^URIs: *\([^ ]*\).*/\1/p' /etc/apt/sources.list.d/*.sources | head -n 1)
+mirror=$(sed -n '/^URIs:/{s/^URIs: *\([^ ]*\).*/\1/p;q}' /etc/apt/sources.list.d/*.sources)
 debootstrap --variant=minbase --include=ca-certificates,python3-venv "$VERSION_CODENAME" "$root" "$mirror" >/dev/null
 cp /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/"
 cp -r /etc/apt/sources.list.d /etc/apt/apt.conf.d "$root/etc/apt/"

@@ -4,7 +4,7 @@
 # BUILDER is the program that builds (docker, podman or buildah), BASE another base than python:3.11-slim.
 set -euo pipefail
 name=$1 release=${2:-$(sed -n 's/.*"release": "\(.*\)".*/\1/p' reports/package.json)}
-builder=${BUILDER:-$(command -v docker podman buildah | head -n 1)}
+builder=${BUILDER:-$(command -v docker || command -v podman || command -v buildah || true)}
 [ "$builder" ] || { echo "image: found neither docker, podman nor buildah; install one" >&2; exit 1; }
 context=$(mktemp -d)
 trap 'rm -rf "$context"' EXIT
