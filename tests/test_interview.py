@@ -116,7 +116,7 @@ def go_back_to(child: pexpect.spawn, key: str) -> None:
     child.send(DOWN + "\r")
     child.expect_exact("Which answer?")
     child.expect_exact("Back")
-    listed = sorted(["availability_percent", "business_metric", "cost_per_1000", "fallback"])
+    listed = ["availability_percent", "batch_scoring", "business_metric", "cost_per_1000"]
     child.send(DOWN * listed.index(key) + "\r")
 
 

@@ -27,6 +27,7 @@ VALUES: dict[str, list[object]] = {
     "encoder_millions": [22.7, 110],
     "source": ["sample", "files", "object_store", "postgres", "stream"],
     "target": ["local", "compose", "kubernetes"],
+    "batch_scoring": ["none", "machine", "ray"],
     "remote_url": [
         "../store",
         "s3://store/a",

@@ -111,11 +111,19 @@ AXES = {
         f"{PACKAGE}/production/templates/compose/",
         f"{PACKAGE}/production/templates/kubernetes/",
     },
+    "batch_scoring": {
+        "Makefile",
+        "README.md",
+        "requirements-dev.txt",
+        f"{PACKAGE}/production/batch_scoring.py",
+        "tests/test_batch_scoring.py",
+    },
 }
 FLIPS: dict[str, list[dict[str, Any]]] = {
     "model": [TEXT],
     "source": [FILES_ANSWERS],
     "target": [{"target": "compose"}, {"target": "kubernetes"}],
+    "batch_scoring": [{"batch_scoring": "machine"}, {"batch_scoring": "ray"}],
 }
 
 
@@ -289,6 +297,13 @@ def test_a_target_brings_its_own_files_and_no_other_target_s(render: Render) -> 
         assert f"/templates/{target}/" in names
         assert other not in names
     assert not re.search("compose|kubernetes|container", " ".join(contents(render())))
+
+
+def test_ray_is_installed_where_it_is_asked_for(render: Render) -> None:
+    emitted = render(batch_scoring="ray")
+    assert needs(emitted) - needs(render()) == {"ray[default]"}
+    assert needs(render(batch_scoring="machine")) == needs(render())
+    assert "\nray==" in (emitted / "constraints.txt").read_text()
 
 
 def test_every_question_says_what_it_changes_and_guards_its_answer() -> None:

@@ -30,6 +30,8 @@ PUBLIC = {
 # two sets that are unlike it.
 PLANS, GUARDS = "--ignore=tests/test_plan.py", "--deselect=tests/test_guards.py::test_the_guard"
 GUARDED = ("ggplot2/movies", "ugly")
+# One of each task scores whole files, too; one of them on a cluster.
+BATCHED = {"plm/Wages": "machine", "digits": "machine", "Ecdat/Hdma": "ray", "ugly": "machine"}
 
 
 def public(name: str, to: Path) -> Path:
@@ -70,6 +72,7 @@ def test_nobody_touches_what_was_inferred(
     else:
         public(name, source)
     options = ["--from-data", source, "--target", PUBLIC.get(name, UGLY_TARGET)]
+    options += ["--data", f"batch_scoring={BATCHED.get(name, 'none')}"]
     new = [*CLI, "new", root, "--yes", *options, "--template", template]
     subprocess.run(new, check=True, capture_output=True)
     listen_elsewhere(root / "params.yaml")  # Other tests have a stack up meanwhile.

@@ -6,7 +6,6 @@ import os
 import signal
 import time
 from collections.abc import Callable, Coroutine
-from datetime import UTC
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -55,8 +54,6 @@ class Answers:
         self.patience = max(slo.latency_s, STUCK_S)
         signal.signal(signal.SIGALRM, _ring)
         self.input, label = inputs.Decoder(contract), inputs.label_type(contract)
-        self.times = [name for name, column in contract.columns.items() if column.type == "datetime"]
-        self.times += [contract.time] if contract.time else []
         self.example = msgspec.json.decode((root / "model/golden.json").read_bytes())["rows"][0]
         self.labels = msgspec.json.Decoder(label | Annotated[list[label], inputs.BATCH])  # type: ignore[valid-type]
 
@@ -72,8 +69,8 @@ class Answers:
         self.batches: Any = None
         if contract.encoder:  # it takes little longer for thirty rows than for one
             made = importlib.import_module(".batches", __package__)
-            self.batches = made.Batches(self._ask_all)
-            self._ask_all(self.asked(msgspec.json.encode(self.example)).rows)  # what loads late is loaded
+            self.batches = made.Batches(self.engine.ask)
+            self.engine.ask(self.asked(msgspec.json.encode(self.example)).rows)  # what loads late is loaded
 
     def decode(self, body: bytes) -> tuple[list[Answer | str], bool]:
         """Return the rows of a body, for a wrong one its error, and whether they came as a list."""
@@ -84,7 +81,7 @@ class Answers:
         except WRONG as error:
             raise Refused(400, str(error)) from None
         many = isinstance(found, list)
-        rows = [row if isinstance(row, str) else self._named(row) for row in (found if many else [found])]
+        rows = [row if isinstance(row, str) else self.input.named(row) for row in (found if many else [found])]
         if all(isinstance(row, str) for row in rows):
             raise Refused(422, str(rows[0]))
         return rows, many
@@ -103,17 +100,6 @@ class Answers:
                 found.append(str(error))
         return found
 
-    def _named(self, row: Any) -> Answer | str:
-        """Return a row by the contract's names, its times in UTC; or why it has no such time."""
-        named = dict(zip(self.engine.contract.row, msgspec.structs.astuple(row), strict=True))
-        for name in self.times:
-            if named[name] and named[name].tzinfo:
-                try:
-                    named[name] = named[name].astimezone(UTC).replace(tzinfo=None)
-                except OverflowError:
-                    return f"{name}: {named[name]} is no time in UTC"
-        return named
-
     def recall(self, rows: list[Answer]) -> tuple[list[Answer], Answer]:
         """Return rows with their history, and what to say of them."""
         rows, read = self.engine.store.recall(rows)
@@ -126,19 +112,12 @@ class Answers:
         try:
             signal.setitimer(signal.ITIMER_REAL, self.patience + len(rows) / 1000)
             try:
-                return self._ask_all(rows)
+                return self.engine.ask(rows)
             finally:
                 signal.setitimer(signal.ITIMER_REAL, 0)
         except TimeUp:
             logger.exception("%d rows were not answered in %s s", len(rows), self.patience)
             return [None] * len(rows)
-
-    def _ask_all(self, rows: list[Answer]) -> list[Any]:
-        try:
-            return list(self.engine.predict(rows).tolist())
-        except Exception:
-            logger.exception("%d rows failed%s", len(rows), "; each is asked alone" if len(rows) > 1 else "")
-            return [self._ask_all([row])[0] for row in rows] if len(rows) > 1 else [None]
 
     def predict(self, body: bytes, request_id: str) -> Answer | Coroutine[Any, Any, Answer]:
         asked = self.asked(body)
@@ -151,7 +130,7 @@ class Answers:
         asked = self.asked(body)
         if self.batches:
             return self._later(self._raw, asked, request_id)
-        return self._raw(asked, self._ask_all(asked.rows), request_id)
+        return self._raw(asked, self.engine.ask(asked.rows), request_id)
 
     async def _later(self, tell: Tell, asked: Asked, request_id: str, patience: float | None = None) -> Answer:
         return tell(asked, await self.batches.ask(asked.rows, patience), request_id)

@@ -7,7 +7,6 @@ import functools
 import importlib.util
 import json
 import logging
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from transformers.utils.logging import disable_progress_bar
 from . import config
 
 ROOTS = Path(__file__).parents[2:4]  # of a release, of the repo
-FEW = 1000  # as many rows as a request may have: its worker has one core
+FEW, CORES = 1000, torch.get_num_threads()  # as many rows as a request may have: its worker has one core
 PRECISIONS = {"bf16": torch.bfloat16, "fp16": torch.float16}
 logger = logging.getLogger("bentoml.service")
 
@@ -29,7 +28,7 @@ logger = logging.getLogger("bentoml.service")
 def vectors(texts: Sequence[str | None], encoder: config.Encoder) -> np.ndarray:
     """Return float32 (texts, width), each of length 1; NaN for no text."""
     model, tokenizer = load(encoder.name, encoder.max_tokens, encoder.millions)
-    torch.set_num_threads(1 if len(texts) <= FEW else os.cpu_count() or 1)
+    torch.set_num_threads(1 if len(texts) <= FEW else CORES)
     each = [*dict.fromkeys(text for text in texts if text is not None)]
     tokens = dict(zip(each, (found.ids for found in tokenizer.encode_batch(each)), strict=True))
     each.sort(key=lambda text: len(tokens[text]))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from . import config, drift, metrics, releases, score
+from . import config, drift, metrics, releases
 from .stages import LEVELS, MODEL, PROFILE, REPORT, VALID, labelled, load_features, predict, read_json, redo, write_json
 
 Report = dict[str, Any]
@@ -57,7 +57,7 @@ def _champion(rows: pl.DataFrame) -> dict[str, np.ndarray]:
     with tempfile.TemporaryDirectory() as folder:
         rows.write_parquet(asked := Path(folder, "rows.parquet"))
         releases.ask(release, "-m", str(__package__), "score", str(asked), f"{folder}/scored.parquet")
-        return {"champion": score.read(f"{folder}/scored.parquet")}
+        return {"champion": pl.read_parquet(f"{folder}/scored.parquet").to_numpy().squeeze()}
 
 
 def _error(y: np.ndarray, p: np.ndarray, contract: config.Contract) -> float:

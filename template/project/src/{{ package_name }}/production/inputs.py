@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -24,6 +24,8 @@ class Decoder:
     def __init__(self, contract: config.Contract) -> None:
         kinds = {name: _kind(column) for name, column in contract.columns.items()}
         kinds |= {contract.time: datetime} if contract.time else {}
+        self._row = contract.row
+        self._times = [name for name, kind in kinds.items() if kind in (datetime, datetime | None)]
         self._names = {name: f"\ufffd{n}\ufffd" for n, name in enumerate(kinds) if UNNAMEABLE.search(name)}
         fields = [(f"c{number}", kind) for number, kind in enumerate(kinds.values())]
         renamed = {f"c{number}": self._names.get(name, name) for number, name in enumerate(kinds)}
@@ -53,6 +55,17 @@ class Decoder:
                 raise msgspec.ValidationError(text) from None
 
         return decode
+
+    def named(self, row: Any) -> dict[str, Any] | str:
+        """Return a decoded row by the contract's names, its times in UTC; or why it has no such time."""
+        named = dict(zip(self._row, msgspec.structs.astuple(row), strict=True))
+        for name in self._times:
+            if named[name] and named[name].tzinfo:
+                try:
+                    named[name] = named[name].astimezone(UTC).replace(tzinfo=None)
+                except OverflowError:
+                    return f"{name}: {named[name]} is no time in UTC"
+        return named
 
     def _renamed(self, row: dict[str, Any]) -> dict[str, Any]:
         return {self._names.get(name, name): value for name, value in row.items()}

@@ -4,6 +4,7 @@ import contextlib
 import functools
 import importlib
 import json
+import logging
 import os
 import sys
 import tempfile
@@ -17,6 +18,7 @@ from .. import features as yours_features
 from . import config, matrix, releases
 from .store import Store
 
+logger = logging.getLogger("bentoml.service")
 # Module: package. A development environment has these, the serving image has not.
 HEAVY = {name: name for name in ("pandas", "matplotlib", "dask", "pyarrow")} | {"sklearn": "scikit-learn"}
 
@@ -46,6 +48,14 @@ class Engine:
     def predict(self, rows: list[dict[str, Any]]) -> np.ndarray:
         """Return the model's predictions, float64: (rows,), or (rows, classes)."""
         return np.asarray(self.yours.predict(self.model, self.encode(rows)))
+
+    def ask(self, rows: list[dict[str, Any]]) -> list[Any]:
+        """Return a prediction for each row; None where features or model break."""
+        try:
+            return list(self.predict(rows).tolist())
+        except Exception:
+            logger.exception("%d rows failed%s", len(rows), "; each is asked alone" if len(rows) > 1 else "")
+            return [self.ask([row])[0] for row in rows] if len(rows) > 1 else [None]
 
     def answers(self, predictions: list[Any]) -> list[dict[str, Any]]:
         """Return what the service says of each prediction: a value, an alarm where it pays, or the likeliest class."""
@@ -120,14 +130,6 @@ def score(rows: str, scored: str, root: Path = Path()) -> None:
         raise config.Problem("score: the store of history cannot be read; `make featurize` writes it, HISTORY names it")
     found = np.concatenate([engine.predict(part) for part in asked])
     pl.DataFrame(found.reshape(len(found), -1)).write_parquet(scored)
-
-
-def read(scored: str) -> np.ndarray:
-    """Return the predictions that `score` wrote: (rows,), or (rows, classes)."""
-    import polars as pl  # not in the serving image
-
-    found = pl.read_parquet(scored).to_numpy()
-    return found if found.shape[1] > 1 else found[:, 0]
 
 
 @functools.cache
