@@ -28,8 +28,11 @@ def begin() -> None:
         raise config.Problem(f"up: {CONF} not found; `make plan` writes it")
     for folder in ("logs", "blue", "green"):
         Path("run", folder).mkdir(parents=True, exist_ok=True)
-    extra = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "BENTOML_DO_NOT_TRACK": "True"}
-    subprocess.run([sys.executable, "-m", "supervisor.supervisord", "-c", CONF], env=os.environ | extra, check=True)
+    # A socket's path has at most 107 characters: by another name, this folder's has few.
+    here = "/proc/self/cwd" if Path("/proc/self/cwd").exists() else str(Path.cwd())
+    extra = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "BENTOML_DO_NOT_TRACK": "True", "HERE": here}
+    if subprocess.run([sys.executable, "-m", "supervisor.supervisord", "-c", CONF], env=os.environ | extra).returncode:
+        raise config.Problem("up: supervisord does not start, see above")
     while not runs():
         time.sleep(0.05)
 

@@ -35,8 +35,7 @@ def corrupt_model(traffic: Traffic) -> Trial:
     bad, spare = _package("# a release that rots\n"), stack.other(stack.serving_slot())
     model, warm, start = releases.source(bad) / "model/model.txt", stack.release_in(spare), time.time()
     model.write_bytes(model.read_bytes()[:-100])
-    said = refusal(Path(), f"promote {bad}")
-    seconds = time.time() - start
+    said, seconds = refusal(Path(), f"promote {bad}"), time.time() - start
     stack.start_slot(spare, bad)
     ready = wait_for(lambda: stack.is_ready(spare), 8)
     stack.start_slot(spare, warm) if warm else stack.stop_slot(spare)

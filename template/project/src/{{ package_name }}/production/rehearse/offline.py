@@ -21,12 +21,13 @@ def run(name: str) -> Trial:
     """Run the fault's verbs in a copy of the repo: unbroken, where any refusal is an alarm, and then broken."""
     known = OFFLINE[name]
     verbs, notes = tuple(known["verbs"]), known.get("notes", "")
-    yield _control(verbs, notes)
+    if (control := _control(verbs, notes)) and notes:
+        raise DoesNotApply(f"it is so already: {control.said}")
+    yield control
     with _scratch() as root:
         how, *words = known.get("how", [name.replace("-", "_")])
         named = known["says"].format(globals()[how](root, *words))
-        start, before = time.time(), releases.digest(root / RAW)
-        said = ""
+        start, before, said = time.time(), releases.digest(root / RAW), ""
         with contextlib.suppress(Broke):  # it stopped, and nobody was told why
             said = _last(root, verbs, notes)
         lines = [line for line in said.splitlines() if named in line]

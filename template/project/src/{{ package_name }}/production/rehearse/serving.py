@@ -49,8 +49,7 @@ def killed_worker(traffic: Traffic) -> Trial:
     yield Alarm("a worker was replaced") if wait_for(born, 3) else None
     start = time.time()
     psutil.Process(min(before)).kill()
-    found = wait_for(born, 20)
-    seconds = time.time() - start
+    found, seconds = wait_for(born, 20), time.time() - start
     time.sleep(2)
     lost, sent = traffic.failed(start), len(traffic.since(start))
     allowed = sent * (1 - config.slo().objectives.availability_percent.target / 100)
