@@ -14,6 +14,7 @@ import yaml
 from conftest import CLI, make
 from servers import listen_elsewhere
 
+PIP = "PIP=python -m pip"  # uv takes torch from an index of its own
 # What text changes: the other tests hold, or fail, with the same code in every project.
 OWN = "tests/test_encoder.py tests/test_service.py"
 OWN += " tests/test_flow.py::test_one_row_equals_the_batch"
@@ -29,7 +30,7 @@ def strikes(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     params = (root / "params.yaml").read_text()
     # Half of the reports: beside other tests, all take many minutes to encode.
     (root / "params.yaml").write_text(params.replace("rows: 1000000", "rows: 9000"))
-    make(root, "setup", minutes=15)
+    make(root, "setup", PIP, minutes=15)
     yield root
     shutil.rmtree(root / ".venv")
 
@@ -59,6 +60,6 @@ def test_texts_of_your_own_are_found_read_and_released(
     assert contract["columns"]["remarks"]["type"] == "text"
     assert contract["encoder"]["millions"] == 22.7
     (root / ".venv").symlink_to(strikes / ".venv")
-    make(root, "setup", "package", minutes=10)
+    make(root, "setup", "package", PIP, minutes=10)
     report = json.loads((root / "reports/evaluate.json").read_text())
     assert report["model"]["auc"] > 0.75
