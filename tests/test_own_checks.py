@@ -1,4 +1,4 @@
-"""The emitted repo's own checks, on its sample and on files of your own; other ports, no rehearsal."""
+"""The emitted repo checks itself, on its sample and on files of your own; on other ports."""
 
 import json
 import re
