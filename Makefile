@@ -16,7 +16,7 @@ test: .venv/ready ## run every test: the generator, the emitted repo, a rehearsa
 	@bash tools/servers.sh
 	@bash tools/test.sh $(PYTEST_OPTIONS)
 
-fast: .venv/ready ## run the generator's tests only (under 5 minutes)
+fast: .venv/ready ## run the generator's tests only (under 10 minutes)
 	@$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile $(PYTEST_OPTIONS)
 
 golden: .venv/ready ## list anew what each preset writes, after a change that is meant

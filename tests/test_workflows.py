@@ -99,6 +99,11 @@ def test_ci_runs_the_verbs_and_keeps_the_reports_also_when_one_fails(
     assert (passed, done) == (False, ["setup-python", *verbs[:3], "upload-artifact"])
 
 
+def test_ci_builds_the_image_where_there_is_one(render: Render, tmp_path: Path) -> None:
+    passed, done = Runner(render(target="compose"), tmp_path).run("ci", "push")
+    assert (passed, done[-3:]) == (True, ["make rehearse", "make image", "upload-artifact"])
+
+
 PRODUCTION = ("--var=PRODUCTION_RUNNER=production", "-P", "production=-self-hosted")
 
 
