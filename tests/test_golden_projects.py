@@ -9,6 +9,7 @@ import boto3
 import pytest
 
 from conftest import CLI, make
+from scaffold.checks.run import check
 from servers import PASSWORD
 from test_source_walk import COLUMNS, CREDENTIALS, FLIGHTS, in_postgres, in_redis
 
@@ -60,5 +61,6 @@ def test_a_preset_survives_its_rehearsal(
     (project / ".venv/ready").unlink()  # `make setup` moves the environment here, and back.
     make(root, "setup", "contract", "rehearse", minutes=15)
     assert (root / "reports/rehearsal.html").stat().st_size > 0
+    assert check(root).score >= 5
     (project / ".venv/ready").unlink()
     make(project, "setup")

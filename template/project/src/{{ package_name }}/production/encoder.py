@@ -21,6 +21,7 @@ from . import config
 
 ROOTS = Path(__file__).parents[2:4]  # of a release, of the repo
 FEW, CORES = 1000, torch.get_num_threads()  # as many rows as a request may have: its worker has one core
+FILES = "config.json tokenizer.json model.safetensors"
 PRECISIONS = {"bf16": torch.bfloat16, "fp16": torch.float16}
 logger = logging.getLogger("bentoml.service")
 
@@ -69,7 +70,7 @@ def load(name: str, max_tokens: int, millions: float) -> tuple[Any, Tokenizer]:
         model = AutoModel.from_pretrained(folder, local_files_only=True, use_safetensors=True).eval()
     except Exception as error:  # each library has its own
         said = f"{name} holds no encoder ({str(error).splitlines()[0][:100]})"
-        way_out = "bring config.json, tokenizer.json and model.safetensors"
+        way_out = f"bring {FILES}"
         raise config.Problem(f"contract.yaml: encoder.name: {said}; {way_out}") from None
     found = sum(part.numel() for part in model.parameters()) / 1e6
     if not 0.9 < found / millions < 1.1:
@@ -113,6 +114,7 @@ def find(name: str) -> Path:
     spec = importlib.util.find_spec(name.replace("-", "_")) if "/" not in name else None
     found = sorted(Path(spec.origin).parent.rglob("model.safetensors")) if spec and spec.origin else []
     if not found:
-        what = f"{name} is no folder, and no package with an encoder"
-        raise config.Problem(f"contract.yaml: encoder.name: {what}; install it, or put the encoder's files there")
+        what, fetch = f"{name} is no folder, and no package with an encoder", f".venv/bin/hf download {name} {FILES}"
+        way_out = f"{fetch} --local-dir {name}" if "/" in name else "install it, or put the encoder's files there"
+        raise config.Problem(f"contract.yaml: encoder.name: {what}; {way_out}")
     return found[0].parent
