@@ -33,7 +33,7 @@ TEXTS = {
     "project_name": r"[a-z][a-z0-9]{0,8}(-[a-z0-9]{1,8}){0,2}",
     "files_path": PATH,
     "encoder": PATH,
-    "gpu_slice": r"whole|[1-7]g\.[0-9]0gb",
+    "gpu_slice": r"whole|time-[24]|[1-7]g\.[0-9]0gb",
     "remote_url": REMOTE,
     **dict.fromkeys(("owner_data", "owner_model", "owner_platform"), HANDLE),
 }

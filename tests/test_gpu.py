@@ -32,6 +32,7 @@ PLACES |= {f"{PACKAGE}/templates/gpu.json"}
 IMAGES = {"deploy/container/Containerfile", "deploy/container/jobs.Containerfile"}
 # Each card, and slices of one, the smallest and the largest.
 CHOICES = [(card, "whole") for card in CARDS]
+CHOICES += [("t4", "time-4"), ("b200", "time-2")]
 CHOICES += [("a100-40", "1g.5gb"), ("h100", "1g.10gb"), ("h200", "7g.141gb"), ("b200", "3g.90gb")]
 MEASURED = [("t4", "whole"), ("h100", "1g.10gb"), ("mi300x", "whole")]
 
@@ -94,7 +95,7 @@ def test_the_interview_offers_what_the_catalogue_has() -> None:
     assert list(choices.values()) == ["none", *CARDS]
     condition = jinja2.Environment().from_string(when)
     for card, facts in CARDS.items():
-        assert condition.render(model="text", gpu=card) == str(bool(facts["slices"]))
+        assert condition.render(model="text", gpu=card) == str(len(facts["turns"]) > 1)
 
 
 # --- one answer, one place ----------------------------------------------------------------------
@@ -115,6 +116,7 @@ def test_a_card_owns_its_files(render: Render) -> None:
     ("flip", "place"),
     [
         ({"gpu_slice": "1g.5gb"}, "ops/gpu.yaml"),
+        ({"gpu_slice": "time-2"}, "ops/gpu.yaml"),
         ({"gpu_usd_per_hour": 79.19}, "ops/prices.yaml"),
         ({"gpu_nodes": "gke"}, "ops/gpu.yaml"),
         ({"gpu_nodes": "karpenter"}, "ops/gpu.yaml"),
@@ -135,8 +137,9 @@ def test_an_answer_about_a_card_has_one_place(flip: Answers, place: str, render:
         ({"model": "tabular", "gpu": "t4"}, "trees need no card"),
         (TEXT | {"gpu": "t4"}, "gpu_usd_per_hour"),
         (A100 | {"gpu_usd_per_hour": 0}, "more than 0"),
-        (A100 | {"gpu_slice": "1g.10gb"}, "1g.5gb, 2g.10gb, 3g.20gb, 7g.40gb; answer one of them"),
-        (A100 | {"gpu": "l4", "gpu_slice": "1g.5gb"}, "no slices; answer whole"),
+        (A100 | {"gpu_slice": "1g.10gb"}, "answer whole, time-2, time-4, 1g.5gb, 2g.10gb, "),
+        (A100 | {"gpu": "l4", "gpu_slice": "1g.5gb"}, "l4 has no 1g.5gb; answer whole, time-2"),
+        (A100 | {"gpu": "mi300x", "gpu_slice": "time-2"}, "mi300x has no time-2; answer whole"),
         (A100 | {"gpu": "a10g", "target": "kubernetes", "gpu_nodes": "gke"}, "operator or karp"),
         (A100 | {"gpu": "t5"}, "gpu"),
     ],
@@ -157,7 +160,7 @@ def test_a_card_is_planned_for_and_asked_of_the_cluster(
 ) -> None:
     derived = planned("kubernetes", **A100 | {"gpu": card, "gpu_slice": part})
     facts, plan = CARDS[card], json.loads((derived / "gpu.json").read_text())
-    eighths = 8 if part == "whole" else facts["slices"][part]["memory"]
+    eighths = (facts["slices"] | facts["turns"])[part]["memory"]
     assert 600 < plan["memory_mib"] <= 0.9 * facts["memory_mib"] * eighths / 8
     assert plan["precision"] == ("bf16" if facts["bf16"] else "fp16")
     assert plan["driver"] == facts["driver"]
@@ -166,7 +169,8 @@ def test_a_card_is_planned_for_and_asked_of_the_cluster(
     assert [said for each in documents for said in objections(each)] == []
     pod = dict(pods(documents))["Deployment/service"]
     assert broken_policies("Deployment/service", pod) == []
-    resource = facts["resource"] if part == "whole" else f"nvidia.com/mig-{part}"
+    resource = f"nvidia.com/mig-{part}" if part in facts["slices"] else facts["resource"]
+    resource += ".shared" if part.startswith("time-") else ""
     assert pod["containers"][0]["resources"]["limits"][resource] == 1
     assert pod["nodeSelector"] == facts["nodes"]["operator"]
     assert pod["tolerations"][0]["key"] == facts["resource"]
@@ -180,15 +184,27 @@ def test_a_card_is_planned_for_and_asked_of_the_cluster(
     json.loads((derived / "dashboard.json").read_text())
 
 
-def test_a_slice_at_google_is_asked_of_its_nodes(planned: Planned) -> None:
-    answers = A100 | {"gpu": "h100", "gpu_slice": "1g.10gb", "gpu_nodes": "gke"}
+@pytest.mark.parametrize(
+    ("part", "labels"),
+    [
+        ("1g.10gb", {"gpu-partition-size": "1g.10gb"}),
+        ("time-4", {"gpu-sharing-strategy": "time-sharing", "max-shared-clients-per-gpu": "4"}),
+    ],
+)
+def test_a_part_of_a_card_at_google_is_asked_of_its_nodes(
+    part: str, labels: dict[str, str], planned: Planned
+) -> None:
+    answers = A100 | {"gpu": "h100", "gpu_slice": part, "gpu_nodes": "gke"}
     documents = kustomize(planned("kubernetes", **answers) / "kubernetes/base")
     pod = dict(pods(documents))["Deployment/service"]
-    assert pod["nodeSelector"]["cloud.google.com/gke-gpu-partition-size"] == "1g.10gb"
+    asked = {f"cloud.google.com/gke-{name}": value for name, value in labels.items()}
+    assert pod["nodeSelector"] == CARDS["h100"]["nodes"]["gke"] | asked
     assert pod["containers"][0]["resources"]["limits"]["nvidia.com/gpu"] == 1
 
 
-@pytest.mark.parametrize("choice", [("t4", "whole"), ("h100", "1g.10gb"), ("mi300x", "whole")])
+@pytest.mark.parametrize(
+    "choice", [("t4", "whole"), ("l4", "time-2"), ("h100", "1g.10gb"), ("mi300x", "whole")]
+)
 def test_compose_hands_the_card_to_the_slots_and_measures_it(
     choice: tuple[str, str], planned: Planned
 ) -> None:
@@ -205,7 +221,7 @@ def test_compose_hands_the_card_to_the_slots_and_measures_it(
         else:
             (device,) = services[name]["deploy"]["resources"]["reservations"]["devices"]
             assert (device["driver"], device["capabilities"]) == ("nvidia", ["gpu"])
-            assert ("device_ids" in device) == (part != "whole" and name != "gpu")
+            assert ("device_ids" in device) == (part in CARDS[card]["slices"] and name != "gpu")
     for place in (derived, derived / "compose"):
         jobs = yaml.safe_load((place / "prometheus.yml").read_text())["scrape_configs"]
         (target,) = [each["static_configs"] for each in jobs if each["job_name"] == "gpu"]
@@ -319,7 +335,7 @@ def drawn(count: int) -> list[Answers]:
     found = []
     for _ in range(count):
         card = of.choice(list(CARDS))
-        parts = ["whole", *CARDS[card]["slices"]]
+        parts = [*CARDS[card]["turns"], *CARDS[card]["slices"]]
         found.append(
             DEFAULTS
             | {

