@@ -46,8 +46,7 @@ def auc_intervals(y: np.ndarray, ps: list[np.ndarray], blocks: np.ndarray, seed:
         names = block = np.arange(len(y))
     rng, asked = np.random.default_rng(seed), [questions(y, p) for p in ps]
     draws = [np.bincount(rng.integers(len(names), size=len(names)), minlength=len(names)) for _ in range(200)]
-    found = np.array([[auc(each, drawn[block]) for each in asked] for drawn in draws])
-    ends = (2.5, 97.5)
+    found, ends = np.array([[auc(each, drawn[block]) for each in asked] for drawn in draws]), (2.5, 97.5)
     return np.nanpercentile(found, ends, axis=0).T, np.nanpercentile(found - found[:, :1], ends, axis=0).T
 
 

@@ -19,7 +19,8 @@ from .stages import HISTORY, LEVELS, MODEL, PROFILE, RAW, REPORT, VALID, load_fe
 
 PACKAGE, NUMBER = Path(__file__).parents[1], "_number"
 # The serving image holds what answers requests and nothing else: no DVC, no Evidently, no Polars.
-SERVING = "__init__ __main__ config releases matrix store score service front answers inputs predictions".split()
+SERVING = ["__init__", "__main__", "config", "releases", "matrix", "store", "score"]
+SERVING += ["service", "front", "answers", "inputs", "predictions"]
 SERVING += [name for name in ("encoder", "batches", "batch_scoring") if (PACKAGE / f"production/{name}.py").exists()]
 CODE = ["__init__", "features", "train", *(f"production/{name}" for name in SERVING)]
 FILES = [MODEL, LEVELS, PROFILE, *map(Path, ("contract.yaml", "slo.yaml", "requirements-serve.txt"))]

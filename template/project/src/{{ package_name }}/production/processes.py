@@ -29,8 +29,8 @@ def begin() -> None:
     for folder in ("logs", "blue", "green"):
         Path("run", folder).mkdir(parents=True, exist_ok=True)
     # A socket's path has at most 107 characters: by another name, this folder's has few.
-    here = "/proc/self/cwd" if Path("/proc/self/cwd").exists() else str(Path.cwd())
-    extra = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "BENTOML_DO_NOT_TRACK": "True", "HERE": here}
+    at = "/proc/self/cwd" if Path("/proc/self/cwd").exists() else str(Path.cwd())
+    extra = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "BENTOML_DO_NOT_TRACK": "True", "HERE": at}
     if subprocess.run([sys.executable, "-m", "supervisor.supervisord", "-c", CONF], env=os.environ | extra).returncode:
         raise config.Problem("up: supervisord does not start, see above")
     while not runs():
