@@ -4,7 +4,7 @@ PYTHON ?=
 BIN := .venv/bin
 PYTEST_OPTIONS ?=
 
-.PHONY: help demo test fast golden picture lint format docs bench serving clean
+.PHONY: help demo test fast presets golden picture lint format docs bench serving clean
 
 help: ## show the verbs
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -18,6 +18,10 @@ test: .venv/ready ## run every test: the generator, the emitted repo, a rehearsa
 
 fast: .venv/ready ## run the generator's tests only (under 10 minutes)
 	@$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile $(PYTEST_OPTIONS)
+
+presets: .venv/ready ## rehearse the presets streaming, warehouse and kubernetes on real servers (15 minutes)
+	@bash tools/servers.sh
+	@$(BIN)/python -m pytest -m presets $(PYTEST_OPTIONS)
 
 golden: .venv/ready ## list anew what each preset writes, after a change that is meant
 	@$(BIN)/python -m pytest -q tests/test_golden.py --write-golden

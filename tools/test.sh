@@ -9,7 +9,7 @@ log=$(mktemp) quick=$(mktemp -d)
 # Projects are set up by uv in seconds, but for that of text.
 ln -s "$(command -v uv || echo "$PWD/.venv/bin/uv")" "$quick/uv"
 export PATH=$quick:$PATH
-nice -n 19 "${pytest[@]}" -m "slow and not stack" -n 2 --dist worksteal --durations 10 >"$log" 2>&1 &
+nice -n 19 "${pytest[@]}" -m "slow and not stack and not presets" -n 2 --dist worksteal --durations 10 >"$log" 2>&1 &
 beside=$!
 trap 'kill "$beside" 2>/dev/null || true; rm -rf "$log" "$quick"' EXIT
 status=0
