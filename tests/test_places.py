@@ -116,7 +116,9 @@ AXES = {
         "README.md",
         "requirements-dev.txt",
         f"{PACKAGE}/production/batch_scoring.py",
+        f"{PACKAGE}/production/on_ray.py",
         "tests/test_batch_scoring.py",
+        "tests/test_on_ray.py",
     },
 }
 FLIPS: dict[str, list[dict[str, Any]]] = {

@@ -1,7 +1,6 @@
 """Score whole files of rows, apart from requests: with one release, its checks, its model and its answers.
 
-This is part of the release, and a piece of a file is one unit of work. So this machine and a cluster of many call the
-same function, and the release's folder is all that `ray job submit` sends.
+This is part of the release. A piece of a file is one unit of work, whichever process does it.
 """
 
 import functools
@@ -11,8 +10,7 @@ import multiprocessing
 import os
 import subprocess
 import sys
-import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -36,36 +34,45 @@ class Piece(NamedTuple):
     made: str
 
 
-def submit(rows: str, to: str, ray: str = "") -> int:
-    """Let the release that serves answer; here, or on the Ray cluster at an address such as http://head:8265."""
+def submit(rows: str, to: str) -> int:
+    """Let the release that serves answer on this machine, with its own code."""
+    root = named(rows, to)
+    extra = history() | {"PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
+    words = ["-m", __name__, "run", str(Path(rows).resolve()), str(Path(to).resolve())]
+    return subprocess.run([sys.executable, *words], cwd=root, env=os.environ | extra).returncode
+
+
+def named(rows: str, to: str) -> Path:
+    """Return the folder of the release that serves, once it is known to be whole and both folders are named."""
     if not rows or not to:
         raise config.Problem("batch: name the folders, ROWS=folder of Parquet files, TO=folder for their answers")
     root = releases.source(releases.stable() or releases.newest()).resolve()
     releases.verify(root)
-    history = {"HISTORY": str(Path("data/history.sqlite").resolve())}
-    words = ["-m", __name__, "run", str(Path(rows).resolve()), str(Path(to).resolve())]
-    if not ray:
-        environment = os.environ | history | {"PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
-        return subprocess.run([sys.executable, *words], cwd=root, env=environment).returncode
-    try:
-        urllib.request.urlopen(f"{ray}/api/version", timeout=10).close()
-    except (OSError, ValueError) as error:
-        what = f"no Ray cluster answers at {ray} ({error})"
-        raise config.Problem(f"batch: {what}; RAY=http://head:8265 names its head") from None
-    sent = ["--working-dir", str(root), "--runtime-env-json", json.dumps({"env_vars": history})]
-    return subprocess.run(["ray", "job", "submit", "--address", ray, *sent, "--", "python", *words, "ray"]).returncode
+    return root
 
 
-def run(rows: str, to: str, where: str = "") -> int:
+def history() -> dict[str, str]:
+    """Return the environment that names our store of history."""
+    return {"HISTORY": str(Path("data/history.sqlite").resolve())}
+
+
+def here(todo: list[Piece]) -> Iterator[None]:
+    """One process per core, but for a card: that is used best by one."""
+    with ProcessPoolExecutor(1 if has_card() else None, multiprocessing.get_context("spawn")) as pool:
+        for done in as_completed([pool.submit(answer, *piece) for piece in todo]):
+            yield done.result()
+
+
+def run(rows: str, to: str, where: Callable[[list[Piece]], Iterator[None]] = here) -> int:
     """Write a file of answers for every piece that has none yet; 1 if more rows are broken than the contract allows."""
     pieces, contract = _pieces(Path(rows), Path(to)), config.contract(ROOT)
     todo = [piece for piece in pieces if not Path(piece.made).exists()]
-    done = len(pieces) - len(todo)
-    for number, _ in enumerate((_on_ray if where else _here)(todo), done + 1):
+    for number, _ in enumerate(where(todo), len(pieces) - len(todo) + 1):
         print(f"batch: {number} of {len(pieces)} pieces", flush=True)
     answered = pl.scan_parquet([piece.made for piece in pieces])
     there, broken = answered.select(pl.len(), pl.col("problem").count()).collect().row(0)
-    print(f"batch: {there} rows answered into {to}, but {broken} that have a `problem`")
+    but = f"; {broken} have a `problem` instead" if broken else ""
+    print(f"batch: {there - broken} of {there} rows answered into {to}{but}")
     return int(broken > contract.quarantine * there)
 
 
@@ -120,29 +127,7 @@ def _height(file: Path) -> int:
     return int(scan.select(pl.len()).collect().item())
 
 
-def _here(todo: list[Piece]) -> Iterator[None]:
-    """One process per core, but for a card: that is used best by one."""
-    with ProcessPoolExecutor(1 if _has_card() else None, multiprocessing.get_context("spawn")) as pool:
-        for done in as_completed([pool.submit(answer, *piece) for piece in todo]):
-            yield done.result()
-
-
-def _on_ray(todo: list[Piece]) -> Iterator[None]:
-    """One core or one card of the cluster per piece; Ray tries again what a lost node was at."""
-    import ray  # not on a machine that scores alone
-
-    ray.init()
-    ask = ray.remote(num_cpus=1, num_gpus=int(_has_card()))(answer)
-    waiting = [ask.remote(*piece) for piece in todo]
-    while waiting:
-        done, waiting = ray.wait(waiting)
-        try:
-            yield from ray.get(done)
-        except ray.exceptions.RayTaskError as error:
-            raise error.cause from None
-
-
-def _has_card() -> bool:
+def has_card() -> bool:
     return (ROOT / "ops/derived/gpu.json").exists()
 
 
@@ -170,9 +155,10 @@ def _schema(contract: config.Contract) -> dict[str, Any]:
     return answers[contract.task] | {"problem": pl.String}
 
 
-def main() -> int:
+def main(**verbs: Callable[..., int]) -> int:
+    """Run the verb that is asked for."""
     try:
-        return {"submit": submit, "run": run}[sys.argv[1]](*sys.argv[2:])
+        return verbs[sys.argv[1]](*sys.argv[2:])
     except config.Problem as problem:
         print(problem, file=sys.stderr)
         return 1
@@ -180,4 +166,5 @@ def main() -> int:
 
 if __name__ == "__main__":
     # By its name, so that other processes find what they are to call.
-    sys.exit(importlib.import_module(str(__spec__ and __spec__.name)).main())
+    module = importlib.import_module(str(__spec__ and __spec__.name))
+    sys.exit(main(submit=module.submit, run=module.run))

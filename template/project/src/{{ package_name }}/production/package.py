@@ -21,7 +21,7 @@ PACKAGE, NUMBER = Path(__file__).parents[1], "_number"
 # The serving image holds what answers requests and nothing else: no DVC, no Evidently, no Polars.
 SERVING = ["__init__", "__main__", "config", "releases", "matrix", "store", "score"]
 SERVING += ["service", "front", "answers", "inputs", "predictions"]
-SERVING += [name for name in ("encoder", "batches", "batch_scoring") if (PACKAGE / f"production/{name}.py").exists()]
+SERVING += [n for n in ("encoder", "batches", "batch_scoring", "on_ray") if (PACKAGE / f"production/{n}.py").exists()]
 CODE = ["__init__", "features", "train", *(f"production/{name}" for name in SERVING)]
 FILES = [MODEL, LEVELS, PROFILE, *map(Path, ("contract.yaml", "slo.yaml", "requirements-serve.txt"))]
 # The release is built in a folder that holds only these; its versions are pinned, so that no index is asked.
