@@ -56,18 +56,18 @@ def history() -> dict[str, str]:
     return {"HISTORY": str(Path("data/history.sqlite").resolve())}
 
 
-def here(todo: list[Piece]) -> Iterator[None]:
+def here(left: list[Piece]) -> Iterator[None]:
     """One process per core, but for a card: that is used best by one."""
     with ProcessPoolExecutor(1 if has_card() else None, multiprocessing.get_context("spawn")) as pool:
-        for done in as_completed([pool.submit(answer, *piece) for piece in todo]):
+        for done in as_completed([pool.submit(answer, *piece) for piece in left]):
             yield done.result()
 
 
 def run(rows: str, to: str, where: Callable[[list[Piece]], Iterator[None]] = here) -> int:
     """Write a file of answers for every piece that has none yet; 1 if more rows are broken than the contract allows."""
     pieces, contract = _pieces(Path(rows), Path(to)), config.contract(ROOT)
-    todo = [piece for piece in pieces if not Path(piece.made).exists()]
-    for number, _ in enumerate(where(todo), len(pieces) - len(todo) + 1):
+    left = [piece for piece in pieces if not Path(piece.made).exists()]
+    for number, _ in enumerate(where(left), len(pieces) - len(left) + 1):
         print(f"batch: {number} of {len(pieces)} pieces", flush=True)
     answered = pl.scan_parquet([piece.made for piece in pieces])
     there, broken = answered.select(pl.len(), pl.col("problem").count()).collect().row(0)

@@ -31,13 +31,13 @@ def run(rows: str, to: str) -> int:
     return batch_scoring.run(rows, to, _there)
 
 
-def _there(todo: list[Piece]) -> Iterator[None]:
+def _there(left: list[Piece]) -> Iterator[None]:
     """One core or one card of the cluster per piece; Ray tries again what a lost node was at."""
     import ray  # not on a machine that scores alone
 
     ray.init()
     ask = ray.remote(num_cpus=1, num_gpus=int(batch_scoring.has_card()))(batch_scoring.answer)
-    waiting = [ask.remote(*piece) for piece in todo]
+    waiting = [ask.remote(*piece) for piece in left]
     while waiting:
         done, waiting = ray.wait(waiting)
         try:
