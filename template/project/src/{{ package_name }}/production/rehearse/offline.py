@@ -21,9 +21,7 @@ def run(name: str) -> Trial:
     """Run the fault's verbs in a copy of the repo: unbroken, where any refusal is an alarm, and then broken."""
     known = OFFLINE[name]
     verbs, notes = tuple(known["verbs"]), known.get("notes", "")
-    if (control := _control(verbs, notes)) and notes:
-        raise DoesNotApply(f"it is so already: {control.said}")
-    yield control
+    yield _control(verbs, notes)
     with _scratch() as root:
         how, *words = known.get("how", [name.replace("-", "_")])
         named = known["says"].format(globals()[how](root, *words))
@@ -39,6 +37,8 @@ def run(name: str) -> Trial:
 def _control(verbs: tuple[str, ...], notes: str) -> Alarm | None:
     """Run verbs in an unbroken copy: once for all faults that share them."""
     with _scratch() as root:
+        if notes:
+            measured(root, 4)  # a plan that has machines to spare rightly says so
         said = _last(root, verbs, notes)
         return Alarm(said) if said else None
 
@@ -114,10 +114,10 @@ def failing_slice(root: Path) -> str:
     return f"{column}={level}"
 
 
-def idle_capacity(root: Path) -> None:
-    """As if one replica had been measured to carry twenty times the peak."""
-    measured = {"highest_rps": 20 * config.slo().peak_rps, "floor_ms": 1, "machine": "large", "date": "2000-01-01"}
-    write_json(root / "ops/capacity.json", measured)
+def measured(root: Path, times: float) -> None:
+    """As if one replica had been measured to carry so many times the peak."""
+    found = {"highest_rps": times * config.slo().peak_rps, "floor_ms": 1, "machine": "large", "date": "2000-01-01"}
+    write_json(root / "ops/capacity.json", found)
 
 
 def edit(root: Path, name: str, old: str, new: str) -> None:
