@@ -63,6 +63,11 @@ class Past(Strict):
         """What the store calls its events; a release of another contract does not find them."""
         return f"{self.of} by {', '.join(self.by)}, {self.known}"
 
+    @property
+    def mean(self) -> str:
+        """The column of the store that holds it; one that was built for another `last` has only the values."""
+        return f"mean_{self.last}"
+
 
 class Contract(Strict):
     """What the data must look like: read by validate, train, service and watch."""

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from . import config
-from .store import BETWEEN, Store, mean, moments
+from .store import BETWEEN, Store, moments
 
 CHECKED = 200  # rows on which the join and the look-up must agree
 
@@ -18,19 +18,14 @@ def as_of(frame: pl.DataFrame, contract: config.Contract) -> pl.DataFrame:
     """Return the valid rows with one float64 column per history feature: NaN where nothing was known yet."""
     found, moment = {}, pl.Series("moment", moments(frame[contract.clock].to_numpy(), contract))
     for name, past in contract.history.items():
-        events = _events(frame, past, contract).rename({"known": "moment"}).with_row_index("place")
-        events = events.with_columns(first=pl.col("place").min().over("key"))
+        events = _events(frame, past, contract).rename({"known": "moment"})
         asked = frame.select(_key(past), moment).with_row_index("row").sort("moment")
         # Nothing to check: both are sorted, the events within their keys.
         met = asked.join_asof(
             events, on="moment", by="key", strategy="backward", allow_exact_matches=False, check_sortedness=False
         )
-        met = met.sort("row").with_columns(pl.col("place", "first").cast(pl.Int64))
-        place, first = met["place"].fill_null(-1).to_numpy(), met["first"].fill_null(0).to_numpy()
-        back = place[:, None] - np.arange(past.last)  # the newest first
-        values = np.append(events["value"].to_numpy(), np.nan)
-        found[name] = mean(np.where(back >= first[:, None], values[back], np.nan))
-    return frame.with_columns(pl.Series(name, values) for name, values in found.items())
+        found[name] = met.sort("row")[past.mean].fill_null(np.nan)
+    return frame.with_columns(values.alias(name) for name, values in found.items())
 
 
 def build(frame: pl.DataFrame, contract: config.Contract, path: Path) -> None:
@@ -39,16 +34,16 @@ def build(frame: pl.DataFrame, contract: config.Contract, path: Path) -> None:
     made.unlink(missing_ok=True)
     with contextlib.closing(sqlite3.connect(made)) as db, db:
         db.execute("create table series (number integer primary key, name text)")
-        db.execute(
-            "create table events (series integer, key text, known integer, seq integer, value real,"
-            " primary key (series, key, known, seq)) without rowid"
-        )
+        # `value` is for a release that serves, and has another `last`.
+        numbers = dict.fromkeys(["value", *(past.mean for past in contract.history.values())])
+        kinds = ["series integer", "key text", "known integer", "seq integer", *(f"{name} real" for name in numbers)]
+        db.execute(f"create table events ({', '.join(kinds)}, primary key (series, key, known, seq)) without rowid")
         # Two features that differ in `last` share their events.
         for number, past in enumerate({past.series: past for past in contract.history.values()}.values()):
             db.execute("insert into series values (?, ?)", (number, past.series))
             rows = _events(frame, past, contract).with_row_index("seq")
-            columns = rows.select(pl.lit(number), "key", "known", "seq", "value").iter_rows()
-            db.executemany("insert into events values (?, ?, ?, ?, ?)", columns)
+            columns = rows.select(pl.lit(number), "key", "known", "seq", *numbers).iter_rows()
+            db.executemany(f"insert into events values ({', '.join('?' * len(kinds))})", columns)
     _check(frame, contract, made)
     os.replace(made, path)
 
@@ -77,7 +72,22 @@ def _key(past: config.Past) -> pl.Expr:
 
 
 def _events(frame: pl.DataFrame, past: config.Past, contract: config.Contract) -> pl.DataFrame:
-    """Return the outcomes that became known: key, known (microseconds since 1970), value, in this order."""
+    """Return the outcomes that became known, in this order: key, known (microseconds since 1970), value, and with
+    each the mean of the last ones of its key, for each `last` of the contract.
+    """
     known, value = pl.col(past.known).dt.epoch("us").alias("known"), pl.col(past.of).cast(pl.Float64).alias("value")
     events = frame.select(_key(past), known, value, order=contract.key).drop_nulls().filter(pl.col("value").is_finite())
-    return events.sort("key", "known", "order").drop("order")
+    events = events.sort("key", "known", "order").drop("order")
+    before = events.select(pl.int_range(pl.len()).over("key")).to_series().to_numpy()
+    values = events["value"].to_numpy()
+    means = {each.mean: pl.Series(_means(values, before, each.last)) for each in contract.history.values()}
+    return events.with_columns(**means)
+
+
+def _means(values: np.ndarray, before: np.ndarray, last: int) -> np.ndarray:
+    """Return the mean of each value and the `last` - 1 ahead of it, of which its key has so many `before` it."""
+    total = values.copy()
+    for back in range(1, last):
+        there = np.flatnonzero(before >= back)
+        total[there] += values[there - back]
+    return np.asarray(total / np.minimum(before + 1, last))

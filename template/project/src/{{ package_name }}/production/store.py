@@ -9,7 +9,7 @@ import numpy as np
 
 from . import config
 
-LAST = "select value from events where series = ? and key = ? and known < ? order by known desc, seq desc limit ?"
+LAST = "select {} from events where series = ? and key = ? and known < ? order by known desc, seq desc limit {}"
 BETWEEN = "\x1f"  # the parts of a key; no text holds it
 Rows = list[dict[str, Any]]
 
@@ -38,15 +38,19 @@ class Store:
             history = self._contract.history
             if unheard_of := {past.series for past in history.values()} - set(series):
                 raise sqlite3.DatabaseError(f"it holds no {unheard_of.pop()}: it was built for another contract")
-            self._asked = [(name, series[past.series], past.by, past.last) for name, past in history.items()]
+            columns = {name for _, name, *_ in self._db.execute("pragma table_info(events)")}
+            self._asked = []
+            for name, past in history.items():
+                few = (past.mean, 1) if past.mean in columns else ("value", past.last)
+                self._asked.append((name, LAST.format(*few), series[past.series], past.by))
             self._seen = (stat.st_ino, stat.st_mtime_ns)
         when, found = moments([row[self._contract.clock] for row in rows], self._contract).tolist(), []
         for row, moment in zip(rows, when, strict=True):
             past = {}
-            for name, series, by, last in self._asked:
+            for name, last, series, by in self._asked:
                 key = [row[part] for part in by]
-                asked = (series, BETWEEN.join(map(str, key)), moment, last)
-                past[name] = np.nan if None in key else _mean(self._db.execute(LAST, asked).fetchall())
+                told = self._db.execute(last, (series, BETWEEN.join(map(str, key)), moment)).fetchall()
+                past[name] = np.nan if None in key else _mean(told)
             found.append(row | past)
         return found
 
@@ -57,22 +61,7 @@ def moments(times: Sequence[Any] | np.ndarray, contract: config.Contract) -> np.
 
 
 def _mean(recent: list[tuple[float]]) -> float:
-    """Return what `mean` returns for one row, in the same order; for one row, arrays cost ten times as much."""
     total = 0.0
-    for (value,) in recent:
+    for (value,) in recent:  # newest first, as history.py adds them
         total += value
     return total / len(recent) if recent else np.nan
-
-
-def mean(recent: np.ndarray) -> np.ndarray:
-    """Return the mean of each row of float64 (rows, last), newest first and NaN where there is none: (rows,).
-
-    Added column by column: one row and a million take the same steps, so offline and online agree bit for bit.
-    """
-    total, count = np.zeros(len(recent)), np.zeros(len(recent))
-    for column in recent.T:
-        there = ~np.isnan(column)
-        total, count = total + np.where(there, column, 0.0), count + there
-    found = np.full(len(recent), np.nan)
-    np.divide(total, count, out=found, where=count > 0)
-    return found
