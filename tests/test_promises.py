@@ -31,7 +31,7 @@ for line in sys.stdin:
     for name, value in targets.items():
         slo["objectives"][name]["target"] = value
     Path("slo.yaml").write_text(yaml.safe_dump(slo))
-    print(json.dumps([each["what"] for each in feasible.conflicts(promises.inputs())]))
+    print(json.dumps(list(feasible.broken(promises.inputs()))))
 """
 NAMES = {"max_model_age_days": "model_age_days", "cost_per_1000": "cost_usd_per_1000"}
 CLASHES: list[dict[str, Any]] = [

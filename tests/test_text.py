@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -14,7 +15,9 @@ import yaml
 from conftest import CLI, make
 from servers import listen_elsewhere
 
-PIP = "PIP=python -m pip"  # uv takes torch from an index of its own
+# Where pip is told of a folder of wheels, uv takes torch from there; else from an index of its own.
+WHEELS = os.environ.get("PIP_FIND_LINKS")
+PIP = f"PIP=env -u UV_TORCH_BACKEND UV_FIND_LINKS={WHEELS} uv pip" if WHEELS else "PIP=uv pip"
 # What text changes: the other tests hold, or fail, with the same code in every project.
 OWN = "tests/test_encoder.py tests/test_service.py"
 OWN += " tests/test_flow.py::test_one_row_equals_the_batch"
