@@ -46,12 +46,12 @@ class Store:
             self._seen = (stat.st_ino, stat.st_mtime_ns)
         when, found = moments([row[self._contract.clock] for row in rows], self._contract).tolist(), []
         for row, moment in zip(rows, when, strict=True):
-            past = {}
+            known = {}
             for name, last, series, by in self._asked:
                 key = [row[part] for part in by]
                 told = self._db.execute(last, (series, BETWEEN.join(map(str, key)), moment)).fetchall()
-                past[name] = np.nan if None in key else _mean(told)
-            found.append(row | past)
+                known[name] = np.nan if None in key else _mean(told)
+            found.append(row | known)
         return found
 
 
