@@ -100,6 +100,20 @@ def own_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+def break_guards(root: Path) -> None:
+    """Break all that guards the pipeline of an emitted project; each guard must say so."""
+    tools = root / ".venv/bin"
+    path = f"{tools}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        [tools / "python", ROOT / "tests/guards.py"],
+        cwd=root,
+        env={**os.environ, "PATH": path, "PYTHONPATH": "src"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 Scaffold = Callable[..., subprocess.CompletedProcess[str]]
 
 
