@@ -3,6 +3,8 @@ SHELL := /bin/bash
 PYTHON ?=
 BIN := .venv/bin
 PYTEST_OPTIONS ?=
+# A test starts hundreds of processes: none of them compiles again what another has imported.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo test fast presets golden picture lint format docs bench serving clean
 

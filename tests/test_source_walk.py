@@ -107,7 +107,7 @@ def test_the_same_rows_make_the_same_features_and_a_release(
         if kind == "files":
             (root / "data/incoming").mkdir(parents=True)
             shutil.copy(path, root / "data/incoming")
-        verbs = ["plan", "contract", "ingest", "validate", "featurize"]
+        verbs = ["plan", "contract", "ingest", "validate", "featurize", "train"]
         walk(root, "-c", VERBS, *verbs, **CREDENTIALS)
         features[kind] = (root / "data/features.parquet").read_bytes()
         if kind != "files":

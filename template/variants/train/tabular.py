@@ -45,8 +45,9 @@ def train(x: np.ndarray, y: np.ndarray, levels: Levels, params: Params, progress
     """
     # By position: LightGBM refuses names with quotes or commas.
     categorical = [position for position, known in enumerate(levels.values()) if known]
-    # deterministic, force_row_wise and a seed: the same data gives the same bytes.
-    fixed = {"verbose": -1, "deterministic": True, "force_row_wise": True, "num_threads": 2}
+    # deterministic, force_row_wise and a seed: the same data gives the same bytes. Threads spin while they wait for one
+    # another: with more than there are idle cores, as beside a service, a training takes thirty times as long.
+    fixed = {"verbose": -1, "deterministic": True, "force_row_wise": True, "num_threads": 1}
     settings = {name: value for name, value in params.items() if name != "num_iterations"} | fixed
     most, cut = int(params["num_iterations"]), len(y) * 4 // 5
     older = lgb.Dataset(x[:cut], y[:cut], categorical_feature=categorical)
