@@ -243,9 +243,10 @@ def make(root: Path, *verbs: str, minutes: float = 5) -> str:
 
 
 def contents(root: Path) -> dict[str, bytes]:
-    """Every file below a folder and its bytes, the history aside."""
+    """Every file below a folder and its bytes, the history and what Python caches aside."""
+    aside = {".git", "__pycache__"}
     return {
         path.relative_to(root).as_posix(): path.read_bytes()
         for path in sorted(root.rglob("*"))
-        if path.is_file() and ".git" not in path.relative_to(root).parts
+        if path.is_file() and aside.isdisjoint(path.relative_to(root).parts)
     }
