@@ -45,8 +45,14 @@ class Alarm(NamedTuple):
     answer: str = ""  # else that of faults.yaml
 
 
+class Missed(NamedTuple):
+    """What was measured where no detector did its work."""
+
+    said: str
+
+
 # A fault, as it is tried: what was said before anything was broken, then the alarm; None if all was quiet.
-Trial = Iterator[Alarm | None]
+Trial = Iterator[Alarm | Missed | None]
 
 
 class Answer(NamedTuple):

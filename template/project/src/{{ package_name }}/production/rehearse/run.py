@@ -144,11 +144,14 @@ def _try(name: str, traffic: Traffic | None = None) -> dict[str, Any]:
         _say(f"{name}: could not be run: {error}", traffic)
         return found | {"verdict": "not run", "said": f"{type(error).__name__}: {error}"[:300]}
     found |= {"end": time.time(), "control": control.said if control else "quiet"}
+    found["verdict"] = "got through"
     if alarm:
-        found |= {"said": alarm.said, "answer": alarm.answer or known["answer"]}
+        found["said"] = alarm.said
+    if isinstance(alarm, lab.Alarm):
+        found |= {"verdict": "cries wolf" if control else "caught", "answer": alarm.answer or known["answer"]}
         found["seconds"] = found["end"] - found["start"] if alarm.seconds is None else alarm.seconds
-    found["verdict"] = "got through" if not alarm else "cries wolf" if control else "caught"
-    _say(f"{name}: {found['verdict']}" + (f" by {known['by']}: {alarm.said}" if alarm else ""), traffic)
+    by = f" by {known['by']}" if found["verdict"] == "caught" else ""
+    _say(f"{name}: {found['verdict']}{by}" + (f": {alarm.said}" if alarm else ""), traffic)
     return found
 
 
