@@ -21,7 +21,7 @@ test: .venv/ready ## run every test: the generator, the emitted repo, a rehearsa
 fast: .venv/ready ## run the generator's tests only (under 10 minutes)
 	@$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile $(PYTEST_OPTIONS)
 
-presets: .venv/ready ## rehearse the presets streaming, warehouse and kubernetes on real servers (15 minutes)
+presets: .venv/ready ## rehearse the presets streaming, warehouse and kubernetes on real servers (10 minutes)
 	@bash tools/servers.sh
 	@$(BIN)/python -m pytest -m presets $(PYTEST_OPTIONS)
 

@@ -16,7 +16,7 @@ from conftest import ROOT, make
 from manifests import kustomize, named, run
 from servers import free_port, listen_elsewhere
 
-pytestmark = [pytest.mark.slow, pytest.mark.stack]
+pytestmark = pytest.mark.slow
 
 # Of a machine without systemd, and of tests that may run in a container themselves.
 CONTAINERS = """

@@ -33,6 +33,7 @@ PRESETS: dict[str, tuple[str, Callable[[Path, int], dict[str, str]]]] = {
 
 
 @pytest.mark.slow
+@pytest.mark.stack
 @pytest.mark.presets
 @pytest.mark.parametrize("preset", PRESETS)
 def test_a_preset_survives_its_rehearsal(

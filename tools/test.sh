@@ -1,19 +1,27 @@
 #!/usr/bin/env bash
-# Run every test: the fast ones on two cores; then those that start the stack one by one, and the other slow ones
-# beside them, on what those leave of the machine. Options are pytest's.
+# Run every test: one by one those that start the stack; beside them all others, the fast ones first, on what those
+# leave of the machine. Options are pytest's.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-pytest=(.venv/bin/python -m pytest "$@")
-"${pytest[@]}" -m "not slow" -n 2 --dist loadfile
+pytest=(.venv/bin/python -m pytest "$@" --durations 10)
 log=$(mktemp) quick=$(mktemp -d)
-# Projects are set up by uv in seconds, but for that of text.
+# Projects are set up by uv in seconds, but for the stack's.
 ln -s "$(command -v uv || echo "$PWD/.venv/bin/uv")" "$quick/uv"
-export PATH=$quick:$PATH
-nice -n 19 "${pytest[@]}" -m "slow and not stack and not presets" -n 2 --dist worksteal --durations 10 >"$log" 2>&1 &
+
+others() {
+  local status=0
+  renice -n 19 "$BASHPID" >/dev/null
+  "${pytest[@]}" -m "not slow" -n 2 --dist loadfile || status=1
+  PATH=$quick:$PATH "${pytest[@]}" -m "slow and not stack" -n 2 --dist worksteal || status=1
+  return "$status"
+}
+
+set -o monitor # a group of its own, to be ended as one
+others >"$log" 2>&1 &
 beside=$!
-trap 'kill "$beside" 2>/dev/null || true; rm -rf "$log" "$quick"' EXIT
+trap 'kill -- "-$beside" 2>/dev/null || true; rm -rf "$log" "$quick"' EXIT
 status=0
-"${pytest[@]}" -m stack --durations 10 || status=1
+"${pytest[@]}" -m stack || status=1
 wait "$beside" || status=1
 cat "$log"
 exit "$status"
