@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from conftest import CLI, commit_all, git, make
+from test_copier import UV
 from test_tour import tour
 
 pytestmark = [pytest.mark.slow, pytest.mark.stack]
@@ -141,7 +142,7 @@ def test_files_of_your_own_come_as_far_as_a_release(
     subprocess.run(new, check=True)
     (root / "data/incoming").mkdir(parents=True)
     shutil.move(tmp_path / "flat.csv", root / "data/incoming")
-    assert "on 112259 rows" in make(root, "contract", minutes=15)
+    assert "on 112259 rows" in make(root, "contract", f"PIP={UV} pip", minutes=15)
     assert "-> releases/" in make(root, "package")
     settings_are_searched_as_experiments(root)
 

@@ -21,6 +21,8 @@ def convert(project: Path, template: Path) -> dict[str, int]:
     counts = {"rendered": 0, "copied": 0}
     as_it_is = []
     for path in sorted(each for each in project.rglob("*") if each.is_file()):
+        if path.parent.name == "__pycache__":
+            continue
         name = path.relative_to(project).as_posix()
         place = top / named(name)
         place.parent.mkdir(parents=True, exist_ok=True)
