@@ -19,6 +19,8 @@ others() {
 set -o monitor # a group of its own, to be ended as one
 others >"$log" 2>&1 &
 beside=$!
+set +o monitor
+trap 'exit 130' INT
 trap 'kill -- "-$beside" 2>/dev/null || true; rm -rf "$log" "$quick"' EXIT
 status=0
 "${pytest[@]}" -m stack || status=1
