@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from copier import run_copy
 
-pytest_plugins = ["servers", "updating", "manifests"]
+pytest_plugins = ["servers", "sources", "updating", "manifests"]
 ROOT = Path(__file__).resolve().parents[1]
 CLI = [sys.executable, "-m", "scaffold"]
 FILES_ANSWERS = {
