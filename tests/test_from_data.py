@@ -128,6 +128,27 @@ def test_the_contract_is_the_same_whatever_the_file(
     assert "data" not in git(demo, "ls-files").split("/")
 
 
+FLOATS: list[tuple[list[float], str, list[str]]] = [
+    ([0.0, 1.0], "binary", []),
+    ([1.0, 2.0], "binary", ["2", "1"]),
+    ([1.0, 2.0, 3.0], "multiclass", ["1", "2", "3"]),
+    ([1.0, 2.5, 3.0], "regression", []),
+]
+
+
+@pytest.mark.parametrize(("values", "task", "classes"), FLOATS, ids=str)
+def test_whole_numbers_of_which_a_missing_one_made_floats_are_classes(
+    values: list[float], task: str, classes: list[str], fitted: Fitted, tmp_path: Path
+) -> None:
+    rows = table(["a", "b", "c"], "y")
+    for at, row in enumerate(rows[1:]):
+        row[-1] = values[at % len(values)] if at % 10 else ""
+    code, demo = fitted(written(tmp_path / "in.csv", rows).name, "--target", "y")
+    assert code == 0
+    contract = yaml.safe_load((demo / "contract.yaml").read_text())
+    assert (contract["task"], contract.get("classes", [])) == (task, classes)
+
+
 def test_the_proposal_is_in_the_json_and_the_answers_are_recorded(
     scaffold: Scaffold, template: Path, tmp_path: Path
 ) -> None:

@@ -116,6 +116,12 @@ def times(values: pl.Series) -> pl.Series:
     return values.cast(pl.Datetime("us"))
 
 
+def names(values: pl.Series) -> pl.Series:
+    """Return values as names of classes: 1 for yes, and for 1.0, which a missing value makes of a whole number."""
+    text = values.cast(pl.Int64 if values.dtype == pl.Boolean else values.dtype).cast(pl.String)
+    return text.str.strip_suffix(".0") if values.dtype.is_float() else text
+
+
 def numbers(values: pl.Series, unit: str) -> pl.Series:
     """Return text such as "1,200 kg" or "$ 5" as numbers; null where it is none."""
     bare = values.str.strip_chars().str.replace(f"^{re.escape(unit)}|{re.escape(unit)}$", "").str.strip_chars()

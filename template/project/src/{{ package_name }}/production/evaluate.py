@@ -96,13 +96,14 @@ def _gates(report: Report, limits: config.Gates, floor: float) -> list[dict[str,
     model, best, leak = report["model"], report["baseline_feature"], report["baseline_auc"]
     low, lead, error = model["auc_interval"][0], model["auc_lead_interval"][0], model["calibration_error"]
     value, lowest = model["value_per_1000"], floor - limits.slice_auc_drop
+    unit = " standard deviations" if report["task"] == "regression" else ""
     again = "the same rows, trained again, must give the same model; see train.py"
     known = f"{best} alone reaches AUC {leak:.3f}; is it known before the prediction?"
     gates = [
         ("leakage", leak <= limits.leak_auc, known),
         ("floor", low >= floor, f"AUC may be as low as {low:.3f}, slo.yaml promises {floor}"),
         ("baseline", lead > 0, f"its lead over one feature ({best}) may be {lead:.3f}"),
-        ("calibration", error <= limits.calibration_error, f"predicted rates are {error:.3f} off"),
+        ("calibration", error <= limits.calibration_error, f"predictions are {error:.3f}{unit} off"),
         ("value", value > 0, f"1000 predictions are worth {value:.1f} {report['business_metric']}"),
         ("reproducible", report["reproducible"], again),
     ]

@@ -111,10 +111,10 @@ def _judge_target(made: Proposal, values: pl.Series, missing: int) -> None:
         what = f"{there} rows have a value in {name!r}: fewer than the gates can judge"
         raise config.Problem(f"target: {what}; bring at least {LABELLED}")
     counts = some.alias("value").value_counts(sort=True)
-    levels, rarest, named = counts.height, int(counts["count"][-1]), counts["value"].cast(pl.String).to_list()
+    levels, rarest, named = counts.height, int(counts["count"][-1]), columns.names(counts["value"]).to_list()
     if levels < 2:
         raise config.Problem(f"target: {name!r} is always {some[0]}; there is nothing to predict")
-    numeric, whole = some.dtype.is_numeric(), some.dtype.is_integer()
+    numeric = some.dtype.is_numeric()
     if numeric and some.is_infinite().any():
         raise config.Problem(f"target: {name!r} holds infinite values; mend the source")
     if some.dtype == pl.Boolean or levels == 2:
@@ -124,7 +124,7 @@ def _judge_target(made: Proposal, values: pl.Series, missing: int) -> None:
             made.notes.append(f"target: {made.classes[1]!r} counts as yes, {made.classes[0]!r} as no")
         share = rarest / len(some)
         made.notes += [f"target: only {share:.1%} of the rows are of the rarer class"] if share < 0.1 else []
-    elif numeric and not (whole and levels <= columns.CLOSED):
+    elif numeric and not (levels <= columns.CLOSED and (some % 1 == 0).all()):
         made.task = "regression"
     elif levels <= CLASSES:
         made.task, made.classes = "multiclass", sorted(named)
@@ -137,8 +137,8 @@ def _judge_target(made: Proposal, values: pl.Series, missing: int) -> None:
         what = f"{name!r} is text with {levels} values in {len(some)} rows"
         raise config.Problem(f"target: {what}; predict a number, or at most {CLASSES} classes")
     made.unlabelled = _room(missing / made.rows)
-    # Few rows carry a small model: as many rounds and leaves as they can fill.
-    sizes = {"num_iterations": (8, 60, 200), "num_leaves": (60, 7, 31), "min_data_in_leaf": (100, 10, 200)}
+    # Few rows carry small trees; how many of them, the training finds out.
+    sizes = {"num_leaves": (60, 7, 31), "min_data_in_leaf": (100, 10, 200)}
     made.train = {key: min(most, max(least, int(0.6 * there) // each)) for key, (each, least, most) in sizes.items()}
 
 

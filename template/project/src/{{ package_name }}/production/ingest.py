@@ -7,7 +7,7 @@ import polars as pl
 
 from .. import ingest as yours
 from . import config
-from .columns import numbers, shuffled, thinned, times
+from .columns import names, numbers, shuffled, thinned, times
 from .stages import RAW, write
 
 ROWS = "source_rows"  # in the metadata of data/raw.parquet
@@ -79,8 +79,7 @@ def _target(frame: pl.DataFrame, contract: config.Contract) -> pl.Series:
     """Return the target as bool (binary), text (multiclass) or number (regression)."""
     target = frame[contract.target]
     if contract.classes:
-        named = target.cast(pl.Int64) if target.dtype == pl.Boolean else target
-        text = named.cast(pl.String)
+        text = names(target)
         if unknown := sorted(set(text.drop_nulls().unique()) - set(contract.classes)):
             what = f"target {target.name} holds {unknown[0]}, which is not among classes"
             raise config.Problem(f"ingest: {what}; add it in contract.yaml, or mend the source")
@@ -89,7 +88,7 @@ def _target(frame: pl.DataFrame, contract: config.Contract) -> pl.Series:
         return target.cast(pl.Float64)
     if contract.task == "binary" and target.dtype == pl.Boolean:
         return target
-    if contract.task == "binary" and target.dtype.is_numeric() and target.drop_nulls().is_in([0, 1]).all():
+    if contract.task == "binary" and target.dtype.is_numeric() and {*target.drop_nulls().unique()} <= {0, 1}:
         return target == 1
     shown = ", ".join(map(str, target.drop_nulls().unique().head(3)))
     what = f"target {target.name} does not fit the task {contract.task}; it holds {shown}"

@@ -17,10 +17,9 @@ def questions(y: np.ndarray, p: np.ndarray) -> list[Question]:
     """Return the yes-or-no questions that the task consists of; `p` is (rows,) or (rows, classes)."""
     if p.ndim == 2:
         asked = [(y == code, p[:, code]) for code in range(p.shape[1])]
-    elif len(np.unique(y)) <= 2:
-        asked = [(y == y.max(), p)]
-    else:
-        asked = [(y > cut, p) for cut in np.unique(np.quantile(y, np.linspace(0.1, 0.9, 9)))]
+    else:  # of two values one question: is it the larger?
+        cuts = np.minimum(np.quantile(y, np.linspace(0.1, 0.9, 9)), np.unique(y)[-2:][0])
+        asked = [(y > cut, p) for cut in np.unique(cuts)]
     return [(yes.astype(float), np.unique(of, return_inverse=True)[1]) for yes, of in asked if 0 < yes.mean() < 1]
 
 
