@@ -59,10 +59,11 @@ def missing_column(root: Path) -> str:
 
 def unit_error(root: Path) -> str:
     between = " ".join(config.contract().rules.values())
-    known = [(c.nulls == 0, name) for name, c in _numbers() if (c.max or 0) > 0 and name not in between]
-    if not known:
-        raise DoesNotApply("no column is a number")
-    _, column = max(known)
+    tops = [(name, c.max) for name, c in _numbers() if (c.max or 0) > 0 and name not in between]
+    shares = pl.read_parquet(root / RAW).select((pl.col(name) * 1000 > top).sum() / pl.len() for name, top in tops)
+    share, column = max(((each[0], each.name) for each in shares), default=(0.0, ""))
+    if share <= config.contract().quarantine:
+        raise DoesNotApply("no column of numbers would leave its range often enough")
     _change(root / RAW, column, pl.col(column) * 1000)
     return column
 
