@@ -51,11 +51,15 @@ def serving(*command: str | Path) -> Iterator[int]:
         server.wait()
 
 
+def listens(port: int) -> bool:
+    with socket.socket() as one:
+        return one.connect_ex(("127.0.0.1", port)) == 0
+
+
 def wait_for(port: int) -> None:
     for _ in range(200):
-        with socket.socket() as one:
-            if one.connect_ex(("127.0.0.1", port)) == 0:
-                return
+        if listens(port):
+            return
         time.sleep(0.1)
     raise TimeoutError(f"nothing listens on port {port}")
 

@@ -6,6 +6,7 @@ Minutes, not seconds: it installs its own environment, trains, and rehearses on 
 import json
 import re
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 import yaml
 
 from conftest import CLI, commit_all, git, make
+from servers import listens
 from test_copier import UV
 from test_tour import tour
 
@@ -96,6 +98,22 @@ def test_what_is_derived_is_up_to_date_or_the_stack_does_not_start(project: Path
     assert done.returncode
     assert "not what follows; run `make plan`" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_rehearsal_that_was_stopped_leaves_nothing_behind(project: Path) -> None:
+    """Asked to go, it takes its stack along; killed, the next rehearsal does."""
+    make(project, "package")
+    verb = [project / ".venv/bin/python", "-m", "late_flights.production", "rehearse", "--only"]
+    proxy = yaml.safe_load((project / "params.yaml").read_text())["ports"]["proxy"]
+    for sign, code in ((signal.SIGTERM, 130), (signal.SIGKILL, -signal.SIGKILL)):
+        going = subprocess.Popen([*verb, "spike"], cwd=project, stdout=subprocess.PIPE, text=True)
+        assert going.stdout is not None
+        assert any("control: live traffic" in line for line in going.stdout)
+        going.send_signal(sign)
+        assert going.wait(60) == code
+        assert listens(proxy) == (sign == signal.SIGKILL)
+    subprocess.run([*verb, "unowned"], cwd=project, check=True)
+    assert not listens(proxy)
 
 
 def test_it_survives_its_rehearsal(project: Path) -> None:

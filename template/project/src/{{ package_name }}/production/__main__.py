@@ -18,9 +18,8 @@ VERBS = {verb: verb for verb in ALONE} | {
     **dict.fromkeys(("again", "replay"), "score"),
     **{"contract-diff": "contract", "why": "plan", "rehearse": "rehearse.run", "compare": "retrain"},
 }
-WORDS = {"why": ["what"], "score": ["rows", "scored"], "again": ["rows"], "replay": ["id"]}
-FLAGS = {"contract": ["--json"], "plan": ["--check", "--json"], "why": ["--json"], "card": ["--check"]}
-FLAGS |= {"watch": ["--report"]}
+WORDS = {"why": ["what", "--json"], "score": ["rows", "scored"], "again": ["rows"], "replay": ["id"]}
+WORDS |= {"contract": ["--json"], "plan": ["--check", "--json"], "card": ["--check"], "watch": ["--report"]}
 
 
 def main() -> int:
@@ -29,10 +28,7 @@ def main() -> int:
     known = {verb: verbs.add_parser(verb) for verb in VERBS}
     for verb, words in WORDS.items():
         for word in words:
-            known[verb].add_argument(word)
-    for verb, flags in FLAGS.items():
-        for flag in flags:
-            known[verb].add_argument(flag, action="store_true")
+            known[verb].add_argument(word, action="store_true" if word.startswith("-") else "store")
     for verb in ("push", "pull", "gc"):
         known[verb].add_argument("--keep", type=int, default=3)
     known["ingest"].add_argument("--source")
@@ -50,6 +46,8 @@ def main() -> int:
     except Problem as problem:
         print(problem, file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return 130
 
 
 if __name__ == "__main__":

@@ -39,9 +39,7 @@ def capacity() -> None:
         return bool(good)
 
     if not kept(low := max(1.0, slo.peak_rps / 4)):
-        raise config.Problem(
-            "capacity: a quarter of the peak breaks the promise; make the model cheaper or promise less"
-        )
+        raise config.Problem("capacity: a quarter of the peak breaks the promise; use a cheaper model or promise less")
     highest = _highest(kept, low)
     found = {
         "generated": "by `make capacity`",

@@ -4,6 +4,7 @@ import contextlib
 import difflib
 import os
 import shutil
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -76,6 +77,8 @@ def _text(story: dict[str, Any]) -> str:
 def _bench() -> Iterator[None]:
     """Work in a copy of the repo: its ledger, its releases and its stack are not yours."""
     release = read_json(Path("reports/package.json"))["release"]
+    with contextlib.suppress(FileNotFoundError), contextlib.chdir(BENCH):
+        stack.down()  # what a rehearsal left that was killed
     shutil.rmtree(BENCH, ignore_errors=True)
     shutil.copytree(f"releases/{release}", BENCH / "releases" / release)
     shutil.copytree("reports", BENCH / "reports")
@@ -96,6 +99,7 @@ def _perform(moving: list[str], still: list[str], story: dict[str, Any]) -> list
     """Run faults under live traffic and fill the story; return the requests that were sent."""
     results, traffic = story["results"], Traffic()
     os.environ["PLANTED_PASSWORD"] = serving.PLANTED
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: the stack goes down first
     stack.up()
     try:
         traffic.start()
@@ -145,8 +149,7 @@ def _try(name: str, traffic: Traffic | None = None) -> dict[str, Any]:
         return found | {"verdict": "not run", "said": f"{type(error).__name__}: {error}"[:300]}
     found |= {"end": time.time(), "control": control.said if control else "quiet"}
     found["verdict"] = "got through"
-    if alarm:
-        found["said"] = alarm.said
+    found |= {"said": alarm.said} if alarm else {}
     if isinstance(alarm, lab.Alarm):
         found |= {"verdict": "cries wolf" if control else "caught", "answer": alarm.answer or known["answer"]}
         found["seconds"] = found["end"] - found["start"] if alarm.seconds is None else alarm.seconds
