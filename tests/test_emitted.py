@@ -86,6 +86,27 @@ def test_it_passes_its_own_tests(project: Path) -> None:
     assert " skipped" not in said
 
 
+ASK = """
+import json
+from late_flights.production import canary, front
+def get(slot, path, rows):
+    sizes.append(len(json.dumps(rows)))
+    return json.dumps({"raw": [row["at"] for row in rows]})
+canary._get = get
+for width in (10, 20_000, 900_000):
+    sizes = []
+    rows = [{"at": at, "text": "x" * width} for at in range(50)]
+    assert canary._check("green", rows, "raw") == list(range(50))
+    print(len(sizes), max(sizes) < front.BODY_BYTES)
+"""
+
+
+def test_rows_that_are_wide_are_asked_in_parts_that_the_service_takes(project: Path) -> None:
+    command = [project / ".venv/bin/python", "-c", ASK]
+    said = subprocess.run(command, cwd=project, check=True, capture_output=True, text=True).stdout
+    assert said.splitlines() == ["1 True", "5 True", "50 True"]
+
+
 def test_what_is_derived_is_up_to_date_or_the_stack_does_not_start(project: Path) -> None:
     make(project, "plan", "CHECK=--check")
     promises = project / "slo.yaml"

@@ -14,7 +14,7 @@ from scipy.special import bdtrc, ndtri  # scipy.stats takes seconds, and who rol
 from . import budget, config, matrix, releases, stack, watch
 from .stages import read_json
 
-STOP = Path("run/rollback.requested")
+STOP, PART_BYTES = Path("run/rollback.requested"), 250_000
 SAMPLE = re.compile(r"^(service_(?:request|fallback)\w+)\{(.*)\} (\S+)$", re.MULTILINE)
 
 
@@ -53,7 +53,7 @@ def golden(slot: str) -> str:
     """Ask a slot the golden rows of its release; return what is wrong with the answers, nothing if they are right."""
     known = read_json(releases.source(str(stack.release_in(slot))) / "model/golden.json")
     try:
-        told = json.loads(_get(slot, "/check", known["rows"]))["predictions"]
+        told = _check(slot, known["rows"], "predictions")
         right = matrix.same(told, known["answers"], config.contract().tolerance)
     except OSError as error:
         return f"it does not answer its golden rows: {error}"
@@ -70,7 +70,7 @@ def _shadow(slot: str, policy: dict[str, Any]) -> str:
         print(f"promote: {rows.height} rows of this contract in the log are too few to compare answers")
         return ""
     asked = rows.select(contract.row).with_columns(selectors.datetime().dt.to_string("iso")).to_dicts()
-    told = json.loads(_get(slot, "/check", asked))["raw"]
+    told = _check(slot, asked, "raw")
     if lost := len(asked) - len(told):
         return f"{lost} of {len(asked)} rows that the stable release answered break it"
     return disagree(np.array(said["prediction"].to_list()), np.array(told), policy)
@@ -82,9 +82,8 @@ def disagree(was: np.ndarray, now: np.ndarray, policy: dict[str, Any]) -> str:
     Fisher's z of a rank correlation has the variance 1.06 / (rows - 3) (Fieller, 1957).
     """
     found = agreement(was, now)
-    best = np.tanh(
-        np.arctanh(np.clip(found, -0.999, 0.999)) + ndtri(1 - policy["alpha"]) * (1.06 / (len(was) - 3)) ** 0.5
-    )
+    z = np.arctanh(np.clip(found, -0.999, 0.999))
+    best = np.tanh(z + ndtri(1 - policy["alpha"]) * (1.06 / (len(was) - 3)) ** 0.5)
     said = f"its answers to {len(was)} rows agree with the stable release's by {found:.2f}"
     return f"{said}, {policy['agreement']} is asked" if best < policy["agreement"] else ""
 
@@ -119,6 +118,13 @@ def compare(stable: dict[str, float], candidate: dict[str, float], policy: dict[
         if n and usual < 1 and bdtrc(candidate[name] - 1, n, usual) < policy["alpha"]:
             return f"{candidate[name]:.0f} {name} in {n} requests"
     return ""
+
+
+def _check(slot: str, rows: list[Any], key: str) -> list[Any]:
+    """Ask a slot rows that no client waits for, in parts of which each is well below the largest body."""
+    size = max(1, len(rows) * PART_BYTES // len(json.dumps(rows)))
+    parts = [rows[at : at + size] for at in range(0, len(rows), size)]
+    return [told for part in parts for told in json.loads(_get(slot, "/check", part))[key]]
 
 
 def _get(slot: str, path: str, body: Any = None) -> bytes:

@@ -75,9 +75,7 @@ def why(what: str, json: bool = False) -> None:
 
 def dependents(files: Lines, key: str) -> list[str]:
     """Return each line, as path:line, that follows from an input, `file: key`."""
-    return [
-        f"{path}:{n}" for path, (_, lines) in files.items() for n, told in enumerate(lines, 1) if key in sources(told)
-    ]
+    return [f"{path}:{n}" for path, (_, lines) in files.items() for n, by in enumerate(lines, 1) if key in sources(by)]
 
 
 def _told(line: str, stories: list[Story], path: str) -> list[str]:
