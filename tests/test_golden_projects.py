@@ -60,7 +60,7 @@ def test_a_preset_survives_its_rehearsal(
     subprocess.run(new, check=True, capture_output=True)
     (root / ".venv").symlink_to(project / ".venv")
     (project / ".venv/ready").unlink()  # `make setup` moves the environment here, and back.
-    make(root, "setup", "contract", "rehearse", minutes=15)
+    make(root, "setup", "contract", "test", "rehearse", minutes=20)
     assert (root / "reports/rehearsal.html").stat().st_size > 0
     assert check(root).score >= 5
     (project / ".venv/ready").unlink()
