@@ -56,6 +56,8 @@ CLASHES = [  # what is promised, what cannot be, the answers that clash
 
 @pytest.fixture(autouse=True)
 def _copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The same values, in a tenth of the time: the planner reads its files thousands of times.
+    monkeypatch.setattr(yaml, "SafeLoader", yaml.CSafeLoader)
     shutil.copytree("ops", tmp_path / "ops")
     shutil.copy("slo.yaml", tmp_path)
     shutil.copy("params.yaml", tmp_path)

@@ -31,8 +31,8 @@ def strikes(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     subprocess.run(new, check=True, capture_output=True)
     listen_elsewhere(root / "params.yaml")
     params = (root / "params.yaml").read_text()
-    # Half of the reports: beside other tests, all take many minutes to encode.
-    (root / "params.yaml").write_text(params.replace("rows: 1000000", "rows: 9000"))
+    # A third of the reports: beside other tests, all take many minutes to encode.
+    (root / "params.yaml").write_text(params.replace("rows: 1000000", "rows: 6000"))
     make(root, "setup", PIP, minutes=15)
     yield root
     shutil.rmtree(root / ".venv")
