@@ -122,17 +122,19 @@ def test_what_is_derived_is_up_to_date_or_the_stack_does_not_start(project: Path
 
 
 def test_a_rehearsal_that_was_stopped_leaves_nothing_behind(project: Path) -> None:
-    """Asked to go, it takes its stack along; killed, the next rehearsal does."""
+    """Asked to go, even while it promotes, it takes its stack along; killed, the next one does."""
     make(project, "package")
     verb = [project / ".venv/bin/python", "-m", "late_flights.production", "rehearse", "--only"]
     proxy = yaml.safe_load((project / "params.yaml").read_text())["ports"]["proxy"]
-    for sign, code in ((signal.SIGTERM, 130), (signal.SIGKILL, -signal.SIGKILL)):
-        going = subprocess.Popen([*verb, "spike"], cwd=project, stdout=subprocess.PIPE, text=True)
+    term, kill = signal.SIGTERM, signal.SIGKILL
+    for line, sign, code in (("promote: it answers", term, 130), ("live traffic", kill, -kill)):
+        command = [*verb, "slow-release"]
+        going = subprocess.Popen(command, cwd=project, stdout=subprocess.PIPE, text=True)
         assert going.stdout is not None
-        assert any("control: live traffic" in line for line in going.stdout)
+        assert any(line in said for said in going.stdout)
         going.send_signal(sign)
         assert going.wait(60) == code
-        assert listens(proxy) == (sign == signal.SIGKILL)
+        assert listens(proxy) == (sign == kill)
     subprocess.run([*verb, "unowned"], cwd=project, check=True)
     assert not listens(proxy)
 

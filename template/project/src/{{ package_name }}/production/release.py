@@ -29,8 +29,7 @@ def up() -> None:
 
 def promote(release: str | None = None) -> None:
     """Let a release in by the steps of ops/derived/canary.json; the newest if none is named."""
-    release = release or releases.newest()
-    _reach(release)
+    _reach(release := release or releases.newest())
     with _locked():
         if (old := releases.stable()) is None:
             raise config.Problem("promote: nothing serves yet; `make up` starts the first release")
@@ -46,12 +45,13 @@ def promote(release: str | None = None) -> None:
         releases.record("promoting", release=release, over=old, warm=stack.release_in(candidate), left=left)
         try:
             stack.start_slot(candidate, release)
-            reason = canary.let_in(stable, candidate, care)
+            if reason := canary.let_in(stable, candidate, care):
+                raise config.Problem(reason)
         except BaseException as problem:  # Ctrl-C among them: whatever it is, traffic goes back
-            reason = str(problem) or repr(problem)
-        if reason:
-            settle(reason)
-            raise config.Problem(f"promote: {release} was rolled back: {reason}")
+            settle(reason := str(problem) or repr(problem))
+            if isinstance(problem, KeyboardInterrupt):
+                raise
+            raise config.Problem(f"promote: {release} was rolled back: {reason}") from problem
         releases.record("promoted", release=release, over=old, left=left, seconds=time.time() - start)
         print(f"promote: {release} serves all traffic; {old} stays warm for a rollback")
 
