@@ -358,9 +358,11 @@ def test_a_large_file_is_read_piece_by_piece(template: Path, tmp_path: Path) -> 
     names = [*(f"x{at}" for at in range(18)), "kind", "when", "y"]
     with (tmp_path / "in.csv").open("w") as file:
         file.write(",".join(names) + "\n")
-        for at in range(5_500_000):
-            line = lines[at * 7919 % len(lines)]
-            file.write(f"{line},{1_600_000_000 + at},{at * 31 % 7 % 2}\n")
+        for at in range(0, 5_500_000, len(lines)):
+            file.writelines(
+                f"{line},{1_600_000_000 + at + n},{(at + n) * 31 % 7 % 2}\n"
+                for n, line in enumerate(lines)
+            )
     assert (tmp_path / "in.csv").stat().st_size > 1e9
     options = ["--from-data", "in.csv", "--target", "y", "--time", "when", "--template", template]
     done = subprocess.run(

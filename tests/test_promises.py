@@ -46,8 +46,7 @@ CLASHES: list[dict[str, Any]] = [
 
 # Each has files of its own to plan; traffic and encoder are such that each promise matters.
 PLANNED: list[dict[str, Any]] = [
-    {},
-    {"target": "kubernetes"},
+    {"target": "kubernetes"},  # all that is planned for one machine, and more
     {"model": "text", "peak_rps": 50},
     {
         **{"model": "text", "encoder": "encoder/own", "encoder_millions": 335, "peak_rps": 1000},
@@ -98,7 +97,7 @@ def test_interview_and_planner_agree(render: Render, tmp_path: Path) -> None:
     assert 20 < sum(map(bool, said)) < 140
 
 
-@pytest.mark.parametrize("answers", PLANNED, ids=["default", "kubernetes", "text", "card"])
+@pytest.mark.parametrize("answers", PLANNED, ids=["kubernetes", "text", "card"])
 def test_what_clashes_has_a_way_out_and_a_promise_changes_what_declares_it(
     answers: dict[str, Any], render: Render
 ) -> None:

@@ -19,17 +19,15 @@ PUBLIC = {
     "plm/Wages": "lwage",
     "digits": "target",
     "ggplot2/movies": "rating",
-    "survival/flchain": "death",
     "survival/colon": "status",
-    "Ecdat/Computers": "price",
     "Ecdat/DoctorContacts": "mdu",
     "Ecdat/Hdma": "deny",
 }
-# What follows from the promises knows no data: those tests run on the sample alone.
-OWN = "--ignore=tests/test_plan.py"
+# What follows from the promises knows no data, nor do promotions: on the sample alone.
+OWN = "--ignore=tests/test_plan.py --ignore=tests/test_release.py"
 # All that rows go through is broken, for minutes: in the rehearsals of the sample and of digits,
 # and on two sets that are unlike them.
-GUARDED = ("ggplot2/movies", "ugly")
+GUARDED = ("Ecdat/DoctorContacts", "ugly")
 # One of each task scores whole files, too; one of them on a cluster.
 BATCHED = {"plm/Wages": "machine", "digits": "machine", "Ecdat/Hdma": "ray", "ugly": "machine"}
 

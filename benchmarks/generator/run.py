@@ -23,6 +23,7 @@ from typing import Any
 import check
 import cookie
 import report
+from patches import patched
 
 HERE, BIN = Path(__file__).resolve().parent, Path(sys.executable).parent
 ROOT, WORK = HERE.parents[1], HERE / ".work"
@@ -90,20 +91,17 @@ class Desk:
         self.files = sum(path.is_file() for path in plain.rglob("*"))
         (plain / ".copier-answers.yml").unlink()
         self.counts = cookie.convert(plain, self.cookie)
+        (package,) = theirs.parent.glob("lib/*/site-packages/copier")
+        self.patched = ["env", f"PYTHONPATH={patched(package, folder / 'patched')}"]
         run("git", "init", "--quiet", self.cookie, cwd=folder)
         commit(self.cookie, "one")
 
     def new(self) -> dict[str, list[Any]]:
         """Return the commands that make a project, in the folder where they are run."""
+        copy = [self.theirs / "copier", "copy", "--defaults", "--quiet", self.template, "x"]
         return {
-            "copier copy": [
-                self.theirs / "copier",
-                "copy",
-                "--defaults",
-                "--quiet",
-                self.template,
-                "x",
-            ],
+            "copier copy": copy,
+            "copier copy, patched": [*self.patched, *copy],
             "scaffold new": [
                 BIN / "scaffold",
                 "new",
@@ -118,8 +116,10 @@ class Desk:
 
     def update(self) -> dict[str, list[Any]]:
         """Return the commands that update a project, in that project."""
+        update = [self.theirs / "copier", "update", "--defaults", "--quiet"]
         return {
-            "copier update": [self.theirs / "copier", "update", "--defaults", "--quiet"],
+            "copier update": update,
+            "copier update, patched": [*self.patched, *update],
             "scaffold update": [BIN / "scaffold", "update", "--yes"],
             "scaffold update --dry-run": [BIN / "scaffold", "update", "--dry-run"],
             "cruft update": [self.theirs / "cruft", "update", "--skip-apply-ask"],
