@@ -22,8 +22,10 @@ files, no validator. So theirs is the easier work.
 {update}
 
 The two versions differ in {of[changed]} files, and the project's owner has edited {of[edited]}. It
-ends with the merged files in place. Cookiecutter has no update. "Patched" is Copier with the two small
-[patches](upstream/) that we offer to it: a string is compiled once, and a version is cloned once.
+ends with the merged files in place. Cookiecutter has no update.
+
+"Patched" is Copier with the two small [patches](upstream/) that we offer to it: a string is
+compiled once, and a version of the template is cloned once.
 
 `scaffold check` takes {check[wall]} s on a repository of {check[files]:,} files.
 """
