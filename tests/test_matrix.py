@@ -35,7 +35,7 @@ VALUES: dict[str, list[object]] = {
         "azure://store/a",
         "ssh://me@store/dvc",
     ],
-    "project_name": ["late-flights", "x"],
+    "project_name": ["x", "the-longest-name-of-30-letters"],
     "purpose": ["Warn before departure", 'It\'s "100%" {{ ours }}: ü # no'],
     "business_metric": ["minutes", "€: 'saved'"],
     "value_right": [20, 0.5],

@@ -36,9 +36,9 @@ def left() -> float | None:
 
 def ask(query: str) -> list[dict[str, Any]]:
     """Return what Prometheus answers, nothing where it does not."""
-    url = f"http://127.0.0.1:{config.params().ports.prometheus}/api/v1/query?{urllib.parse.urlencode({'query': query})}"
+    port, asked = config.params().ports["prometheus"], urllib.parse.urlencode({"query": query})
     try:
-        with urllib.request.urlopen(url, timeout=5) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/query?{asked}", timeout=5) as answer:
             return list(json.load(answer)["data"]["result"])
     except urllib.error.HTTPError as error:
         raise config.Problem(f"budget: Prometheus refuses {query}: {error}; `make plan`, then `make up`") from None

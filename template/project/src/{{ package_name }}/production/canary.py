@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 from polars import selectors
 from scipy.special import bdtrc, ndtri  # scipy.stats takes seconds, and who rolls back has none
 
@@ -90,10 +91,9 @@ def disagree(was: np.ndarray, now: np.ndarray, policy: dict[str, Any]) -> str:
 
 def agreement(one: np.ndarray, other: np.ndarray) -> float:
     """Return the rank correlation, a mean over classes: 1 is the same order, 0 chance or a constant, -1 inverted."""
-    ranked = [np.apply_along_axis(lambda p: np.unique(p, return_inverse=True)[1], 0, each) for each in (one, other)]
-    a, b = (ranks - ranks.mean(axis=0) for ranks in ranked)
-    most = np.sqrt((a**2).sum(axis=0) * (b**2).sum(axis=0))
-    return float(np.mean(np.divide((a * b).sum(axis=0), most, out=np.zeros_like(most), where=most > 0)))
+    pairs = zip(one.reshape(len(one), -1).T, other.reshape(len(other), -1).T, strict=True)
+    found = [pl.DataFrame({"a": a, "b": b}).select(pl.corr("a", "b", method="spearman")).item() for a, b in pairs]
+    return float(np.nan_to_num(found).mean())
 
 
 def measure(slot: str) -> dict[str, float]:

@@ -41,13 +41,8 @@ def capacity() -> None:
     if not kept(low := max(1.0, slo.peak_rps / 4)):
         raise config.Problem("capacity: a quarter of the peak breaks the promise; use a cheaper model or promise less")
     highest = _highest(kept, low)
-    found = {
-        "generated": "by `make capacity`",
-        "highest_rps": math.floor(highest),
-        "floor_ms": round(min(seen), 1),
-        "machine": f"{os.cpu_count()} cores {os.uname().machine}",
-        "date": str(date.today()),
-    }
+    found = {"generated": "by `make capacity`", "highest_rps": math.floor(highest), "floor_ms": round(min(seen), 1)}
+    found |= {"machine": f"{os.cpu_count()} cores {os.uname().machine}", "date": str(date.today())}
     planned = promises.follow(promises.inputs())["replica_rps"]
     write_json(CAPACITY, found)
     said = f"one replica keeps {highest:.0f} a second, {WINDOWS} windows in a row; planned so far: {planned:g}"

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from . import config, drift, matrix, plan
-from .stages import LEVELS, MODEL, PROFILE, load_features, predict, read_json, windows, write_json
+from .stages import PROFILE, load_features, read_json, watched, windows, write_json
 
 REPORT, PICTURE = Path("reports/certificate.json"), Path("reports/certificate.svg")
 BLOCKS, FOLDS, QUARTERS, TRIALS, POWER = 7, 4, 50, 100, 0.9  # blocks of a window; quarters of each fold
@@ -55,15 +55,11 @@ def _past(watch: config.Watch) -> tuple[matrix.Columns, np.ndarray, list[np.ndar
     """Return features and prediction before split.evaluate_until, their times, and the rows of each whole window."""
     found, _, when = load_features()
     known = when < np.datetime64(config.params().split.evaluate_until)
-    past = {name: array[known] for name, array in found.items()}
     whole = [rows for rows in windows(when[known], watch.window_days) if len(rows) >= watch.window_rows // 2]
     if len(whole) < 2 * FOLDS:
         what = f"{len(whole)} whole windows of {watch.window_days:g} days lie in the past, and {2 * FOLDS} are needed"
         raise config.Problem(f"certify: {what} to judge; bring a longer past, or lower drift.within_days in slo.yaml")
-    text = MODEL.read_text(encoding="utf-8")
-    p = predict(text, read_json(LEVELS), past)
-    past = drift.watched(past, read_json(PROFILE)["axes"]) | {drift.PREDICTION: matrix.outcome(p, config.contract())}
-    return past, when[known], whole
+    return watched({name: array[known] for name, array in found.items()}), when[known], whole
 
 
 def _counts(

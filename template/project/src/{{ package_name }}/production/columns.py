@@ -3,6 +3,7 @@
 import math
 import re
 from datetime import datetime
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,10 @@ PERSONAL = {
     "a card number": r"^(?:\d{4}[ -]){3}\d{4}$",
     "an IP address": r"^(?:\d{1,3}\.){3}\d{1,3}$",
 }
+DATES = "%d.%m.%y;%d/%m/%y;%m/%d/%y;%d.%m.%Y;%d/%m/%Y;%m/%d/%Y;%Y-%m;%b %d %Y;%b %d, %Y;%d %b %Y;%d-%b-%Y"
+DIGITS = r"^(1[89]\d\d|2[01]\d\d)(0[1-9]|1[0-2])([0-3]\d)?$"  # 20001231 or 200012
+CLOCKS = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
+FORMS = ["".join(form) for form in product(DATES.split(";"), CLOCKS)]  # in which dates are written, beside ISO's
 UNIT = re.compile(r"^(?P<before>[$€£¥]?)\s*-?[\d,]*\.?\d+\s*(?P<after>[a-zA-Zµ°%€£$/²³]{0,8})$")
 
 
@@ -94,20 +99,27 @@ def _text(text: pl.Series, notes: list[str], read: bool) -> dict[str, Any] | str
 
 
 def times(values: pl.Series) -> pl.Series:
-    """Return UTC times without a zone, from times, dates, text, years or seconds since 1970; null where none."""
+    """Return UTC times without a zone, from times, dates, text, years (2000.5), days (20001231) or seconds since 1970;
+    null where none.
+    """
+    if values.dtype.is_numeric() and 3000 <= float(values.max() or 0) < 3e7:  # type: ignore[arg-type]
+        values = values.cast(pl.Int64, strict=False).cast(pl.String)
     if values.dtype == pl.String:
-        found = values.str.strip_chars().str.to_datetime(strict=False, time_zone="UTC")
-        if found.null_count() > values.null_count() + 0.02 * len(values):  # the format was guessed by the first row
-            for form in ("%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%Y-%m", "%b %d %Y", "%d.%m.%Y %H:%M", "%m/%d/%Y %H:%M"):
-                other = values.str.strip_chars().str.to_datetime(form, strict=False, time_zone="UTC")
-                found = other if other.null_count() < found.null_count() else found
-        values = found
+        text = values.str.strip_chars().str.replace(DIGITS, "$1-$2-$3").str.strip_suffix("-")
+        values = text.str.to_datetime(strict=False, time_zone="UTC")
+        if values.null_count() > text.null_count() + 0.02 * len(text):  # the format was guessed by the first row
+            some = text.drop_nulls().gather_every(max(1, len(text) // 1000))
+            form = min(FORMS, key=lambda form: some.str.to_datetime(form, strict=False).null_count())
+            other = text.str.to_datetime(form, strict=False, time_zone="UTC")
+            values = other if other.null_count() < values.null_count() else values
     elif values.dtype.is_numeric():
         whole = values.cast(pl.Int64, strict=False)
         top = float(whole.max() or 0)  # type: ignore[arg-type]
         if top < 3000:
-            years = whole.set(~whole.is_between(1, 9999), None)
-            values = pl.select(pl.datetime(years, 1, 1)).to_series().alias(values.name)
+            years, months = whole.set(~whole.is_between(1, 9999), None), (values - whole) * 12
+            full = (months + 0.01).floor()  # 2000.083 is the first of February
+            days = pl.duration(days=pl.lit(((months - full) * 30).round().clip(0)))
+            values = pl.select(pl.datetime(years, 1 + full, 1) + days).to_series().alias(values.name)
         else:  # seconds, milliseconds, microseconds or nanoseconds since 1970, by their size
             size = sum(top >= limit for limit in (1e11, 1e14, 1e17))
             values = pl.from_epoch(whole, time_unit=("s", "ms", "us", "ns")[size])

@@ -18,6 +18,7 @@ Positive = Annotated[float, Field(gt=0, le=1e12)]
 Whole = Annotated[int, Field(ge=-(2**53), le=2**53)]
 Port = Annotated[int, Field(ge=1024, le=65535)]
 Role = Literal["data", "model", "platform"]
+Part = Literal["proxy", "blue", "green", "monitor", "prometheus", "alertmanager", "stats"]
 Target = TypeVar("Target")
 
 
@@ -192,30 +193,18 @@ class Watch(Strict, extra="ignore"):
     least_shift: Share
 
 
-class Ports(Strict):
-    """Where the parts of the local stack listen, on loopback only."""
-
-    proxy: Port
-    blue: Port
-    green: Port
-    monitor: Port
-    prometheus: Port
-    alertmanager: Port
-    stats: Port
-
-
 class Params(Strict):
     """How the model is made, judged and watched."""
 
     source: str
     rows: Annotated[int, Field(ge=1000, le=10**12)]
-    clock: Literal["data", "wall"]
+    clock: Literal["data", "wall"] | datetime.datetime
     seed: Annotated[int, Field(ge=0, lt=2**31)]
     split: Split
     train: dict[str, float | Whole | str]
     search: dict[str, list[Whole | float]] = {}
     gates: Gates
-    ports: Ports
+    ports: Annotated[dict[Part, Port], Field(min_length=len(get_args(Part)))]  # on loopback only
 
 
 Model = TypeVar("Model", bound=Strict)

@@ -88,14 +88,11 @@ def changes(old: config.Contract, new: config.Contract) -> list[Change]:
     """Return every difference that a request or an answer can feel, and the rest in one line each."""
     breaking = dict.fromkeys(("task", "target", "classes", "time"), True)
     found = _differ("", old, new, breaking | dict.fromkeys(("id", "unlabelled", "quarantine", "slices"), False))
-    for name in [*old.columns, *(name for name in new.columns if name not in old.columns)]:
-        if name not in new.columns:
-            found.append(Change(f"column {name} is gone: requests that carry it are refused", True))
-        elif name not in old.columns:
-            found.append(Change(f"column {name} is new: requests that lack it are refused", True))
-        else:
-            found += _column(name, old.columns[name], new.columns[name])
-    return found
+    was, now = set(old.columns), set(new.columns)
+    found += [Change(f"column {name} is gone: requests that carry it are refused", True) for name in sorted(was - now)]
+    found += [Change(f"column {name} is new: requests that lack it are refused", True) for name in sorted(now - was)]
+    both = sorted(was & now)
+    return found + [change for name in both for change in _column(name, old.columns[name], new.columns[name])]
 
 
 def _column(name: str, old: config.Column, new: config.Column) -> list[Change]:
@@ -103,12 +100,9 @@ def _column(name: str, old: config.Column, new: config.Column) -> list[Change]:
         before, after = (f"{column.type} {column.unit}".strip() for column in (old, new))
         return [Change(f"column {name}: {before} -> {after}", True)]
     gone, come = (sorted(set(a or []) - set(b or [])) for a, b in ((old.levels, new.levels), (new.levels, old.levels)))
-    breaking = {
-        "min": new.min is not None and (old.min is None or new.min > old.min),
-        "max": new.max is not None and (old.max is None or new.max < old.max),
-        "max_length": new.max_length < old.max_length,
-        "nulls": old.nulls > 0 == new.nulls,
-    }
+    breaking = {"max_length": new.max_length < old.max_length, "nulls": old.nulls > 0 == new.nulls}
+    breaking["min"] = new.min is not None and (old.min is None or new.min > old.min)
+    breaking["max"] = new.max is not None and (old.max is None or new.max < old.max)
     found = _differ(f"column {name}: ", old, new, breaking)
     if gone or come:
         narrower = bool(new.levels and (gone or not old.levels))

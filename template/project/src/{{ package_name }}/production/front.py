@@ -91,16 +91,13 @@ class Front:
 
 
 async def _body(receive: Receive) -> bytes:
-    message = await receive()
-    body = message.get("body", b"")
-    while message.get("more_body"):
+    body, more = b"", True
+    while more and len(body) <= BODY_BYTES:
         message = await receive()
-        body += message.get("body", b"")
-        if len(body) > BODY_BYTES:
-            break
+        body, more = body + message.get("body", b""), bool(message.get("more_body"))
     if len(body) > BODY_BYTES:
         raise Refused(413, f"the body is larger than {BODY_BYTES} bytes; send fewer rows")
-    return bytes(body)
+    return body
 
 
 async def _metrics(send: Send) -> None:

@@ -22,6 +22,7 @@ from .promises import inputs
 SAMPLE, LABELLED = 100_000, 500  # rows; of the labelled, three fifths are learnt from, and one fifth judges
 CLASSES, RARE = 50, 10  # a target has so many classes, of so many rows
 LEAK_AUC = 0.99
+CLOCK = 0.99  # rank correlation with the time
 SHIFT = 20  # percent: a smaller shift is promised by its owner only
 TIME_NAME = re.compile(r"(?i)(^|[^a-z])(date|datetime|time|timestamp|when|day|month|year)([^a-z]|$)|(_at|_on)$")
 
@@ -74,6 +75,7 @@ def propose(rows: pl.LazyFrame, target: str, time: str | None, key: str | None, 
             made.not_features[name] = found
         else:
             made.columns[name] = found | ({"nulls": nulls} if nulls else {})
+    _judge_clocks(made, sample)
     _judge_leaks(made, sample)
     if read and not any(column["type"] == "text" for column in made.columns.values()):
         made.notes.append("no column is prose: the encoder has nothing to read")
@@ -184,7 +186,8 @@ def _judge_time(made: Proposal, sample: pl.DataFrame) -> None:
         what = f"{made.time!r} has too few different times for a split into past, present and future"
         raise config.Problem(f"time: {what}; name another column, or none")
     days = max((when[-1] - when[0]).total_seconds() / 86400, 1e-3)
-    window = 7 * math.ceil(2 * days * 100 / made.rows / 7)  # 200 rows, if a week has fewer
+    # 200 rows and one time, if a week has fewer.
+    window = 7 * math.ceil(max(2 * days * 100 / made.rows, days / (when.n_unique() - 1)) / 7)
     made.drift = _found(made.rows * window / days, window)
     if made.drift["shift_percent"] > SHIFT or window > 7:
         what = "a shift of {shift_percent:g} % can be found, within {within_days:g} days".format(**made.drift)
@@ -205,14 +208,28 @@ def _cut(when: pl.Series) -> dict[str, str]:
 
 
 def _times(sample: pl.DataFrame) -> list[pl.Series]:
-    """Return the times of each column that may say when: dates, text that reads as dates, years by their name."""
+    """Return the times of each column that may say when: dates, text that reads as dates, numbers by their name."""
     found = []
     for values in sample:
-        number = values.dtype.is_numeric()
-        if not number or (TIME_NAME.search(values.name) and values.cast(pl.Float64).is_between(1800, 2200).all()):
-            when = times(values).drop_nulls()
-            found += [when] if len(when) >= 0.98 * len(values) and when.n_unique() > 4 else []
+        when = times(values).drop_nulls()
+        if len(when) < 0.98 * len(values) or when.n_unique() <= 4:
+            continue
+        years, number = when.dt.year(), values.dtype.is_numeric()
+        few = number and values.cast(pl.Float64).max() > 3e7 and years.min() < 1980  # type: ignore[operator]
+        if not number or (TIME_NAME.search(values.name) and years.is_between(1800, 2200).all() and not few):
+            found.append(when)
     return found
+
+
+def _judge_clocks(made: Proposal, sample: pl.DataFrame) -> None:
+    """Take out what only repeats the time: another clock, a counter. It drifts by nature, and says nothing new."""
+    when, kinds = times(sample[made.time]) if made.time else None, ("integer", "number", "datetime")
+    for name in [name for name, rules in made.columns.items() if made.time and rules["type"] in kinds]:
+        values = sample[name] if sample[name].dtype.is_numeric() else times(sample[name])
+        both = pl.DataFrame({"when": when, "value": values}).drop_nulls()
+        if abs(both.select(pl.corr("when", "value", method="spearman")).item() or 0) >= CLOCK:
+            made.not_features[name] = f"goes with {made.time}: it only counts the time"
+            del made.columns[name]
 
 
 def _judge_leaks(made: Proposal, sample: pl.DataFrame) -> None:

@@ -40,10 +40,8 @@ def flat(features: Columns) -> Columns:
     """Return features of one dimension each: a vector's are `name 0`, `name 1`, ..."""
     if all(array.ndim == 1 for array in features.values()):
         return features
-    made: Columns = {}
-    for name, array in features.items():
-        made |= {name: array} if array.ndim == 1 else {f"{name} {n}": part for n, part in enumerate(array.T)}
-    return made
+    each = ({name: a} if a.ndim == 1 else {f"{name} {n}": x for n, x in enumerate(a.T)} for name, a in features.items())
+    return {name: array for part in each for name, array in part.items()}
 
 
 def levels(array: np.ndarray) -> list[str]:

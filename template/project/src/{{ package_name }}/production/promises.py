@@ -64,10 +64,8 @@ def weeks(days: float) -> float:
 
 
 # What formulas and templates may call.
-FUNCTIONS: dict[str, Any] = {"short": short} | {
-    each.__name__: functools.partial(call, each)
-    for each in (math.ceil, math.floor, math.log, math.sqrt, round, min, max, weeks)
-}
+CALLED = (math.ceil, math.floor, math.log, math.sqrt, round, min, max, weeks)
+FUNCTIONS: dict[str, Any] = {each.__name__: functools.partial(call, each) for each in CALLED} | {"short": short}
 
 
 @functools.cache

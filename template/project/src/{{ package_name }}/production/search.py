@@ -61,10 +61,8 @@ def _try(name: str, grid: dict[str, list[Any]], tried: Tried) -> Tried:
     if not found:
         why = (said.strip() or "DVC said nothing").splitlines()[-1]
         raise config.Problem(f"search: no experiment ended with a score: {why}; try `dvc exp run --temp train`")
-    return [
-        {"name": row["Experiment"], "auc": row["validation_auc"]} | {each: row[f"train.{each}"] for each in grid}
-        for row in found
-    ]
+    told = {"name": "Experiment", "auc": "validation_auc"} | {each: f"train.{each}" for each in grid}
+    return [{name: row[column] for name, column in told.items()} for row in found]
 
 
 def _beyond(values: list[Any], best: Any) -> float:

@@ -31,9 +31,8 @@ def read(schema: Schema, most: int = 1 << 40, newest: int = 0) -> pl.DataFrame:
         entries = [_fit(part, schema) for part in parts]
         rows = sum(part.select(pl.len()).collect().item() for part in entries)
         # One file after the other: as much memory as one takes.
-        some = pl.concat(
-            [pl.DataFrame(schema=schema), *(e.filter(thinned("id", rows, most)).collect() for e in entries)]
-        )
+        kept = (part.filter(thinned("id", rows, most)).collect() for part in entries)
+        some = pl.concat([pl.DataFrame(schema=schema), *kept])
     return some.with_columns(stands_for=pl.lit(round(rows / max(some.height, 1), 9)))
 
 
@@ -44,10 +43,7 @@ def _files(kind: str) -> list[Path]:
 
 def retire(days: float) -> int:
     """Delete packed files that were written so many days ago; return how many."""
-    old = [
-        path for path in Path().glob("run/*/predictions-*.parquet") if time.time() - path.stat().st_mtime > days * 86400
-    ]
-    for path in old:
+    for path in (old := [path for path in _files("parquet") if time.time() - path.stat().st_mtime > days * 86400]):
         path.unlink()
     return len(old)
 

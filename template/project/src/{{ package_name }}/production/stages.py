@@ -87,6 +87,12 @@ def predict(text: str, levels: Levels, found: matrix.Columns) -> np.ndarray:
     return np.asarray(yours.predict(yours.load(text), matrix.encode(found, matrix.codes(levels))))
 
 
+def watched(found: matrix.Columns) -> matrix.Columns:
+    """Return features as they are watched, and what the model in model/ says of them."""
+    p, axes = predict(MODEL.read_text(encoding="utf-8"), read_json(LEVELS), found), read_json(PROFILE)["axes"]
+    return drift.watched(found, axes) | {drift.PREDICTION: matrix.outcome(p, config.contract())}
+
+
 def redo(found: matrix.Columns, y: np.ndarray, past: np.ndarray) -> str:
     """Return the digest of a model of 5000 training rows: another process must get the same one again."""
     return hashlib.sha256(learn(found, y, drift.thin(np.flatnonzero(past), 5000))[0].encode()).hexdigest()
@@ -103,10 +109,9 @@ def validate(found: matrix.Columns, y: np.ndarray, when: np.ndarray, past: np.nd
 def load_features() -> tuple[matrix.Columns, np.ndarray, np.ndarray]:
     """Return features, target (float64, NaN where unlabelled) and time of every row."""
     contract, frame, found = config.contract(), pl.read_parquet(FEATURES), {}
-    for column in [name for name in frame.columns if name.startswith("feature:")]:
-        text = frame.schema[column] == pl.String
-        array = np.array(frame[column].to_list(), dtype=object) if text else frame[column].to_numpy()
-        found[column.removeprefix("feature:")] = array
+    for values in (column for column in frame if column.name.startswith("feature:")):
+        array = np.array(values.to_list(), dtype=object) if values.dtype == pl.String else values.to_numpy()
+        found[values.name.removeprefix("feature:")] = array
     return found, matrix.targets(frame[contract.target].to_list(), contract), frame[contract.clock].to_numpy()
 
 

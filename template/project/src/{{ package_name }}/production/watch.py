@@ -31,7 +31,7 @@ def watch(report: bool = False) -> Verdict:
         raise config.Problem("watch: no prediction was logged yet; `make up`, and send requests")
     profile = read_json(releases.source(str(releases.stable())) / "model/profile.json")
     when, p = _times(rows, said, contract), np.array(said["prediction"].to_list())
-    now = np.datetime64("now") if params.clock == "wall" else when.max()
+    now = when.max() if params.clock == "data" else np.datetime64("now" if params.clock == "wall" else params.clock)
     told = said.join(labels, on="id", how="left", maintain_order="left")["label"]
     y = matrix.targets(told.to_list(), contract)
 

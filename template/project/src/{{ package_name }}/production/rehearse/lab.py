@@ -43,16 +43,11 @@ class Alarm(NamedTuple):
     said: str
     seconds: float | None = None  # else as many as the fault took
     answer: str = ""  # else that of faults.yaml
-
-
-class Missed(NamedTuple):
-    """What was measured where no detector did its work."""
-
-    said: str
+    missed: bool = False  # it says what was measured where no detector did its work
 
 
 # A fault, as it is tried: what was said before anything was broken, then the alarm; None if all was quiet.
-Trial = Iterator[Alarm | Missed | None]
+Trial = Iterator[Alarm | None]
 
 
 class Answer(NamedTuple):
@@ -93,8 +88,11 @@ def link_source(root: Path) -> None:
 
 
 @contextlib.contextmanager
-def scratch(kept: Path = releases.FOLDER) -> Iterator[Path]:
-    """Yield a temporary copy of the repo with these releases, to break; its data ends where the live period begins."""
+def scratch(frozen: bool = False) -> Iterator[Path]:
+    """Yield a temporary copy of the repo with its releases, or those before any fault, to break; its data ends where
+    the live period begins.
+    """
+    kept = FROZEN if frozen and FROZEN.exists() else releases.FOLDER
     before = pl.col(config.contract().clock) < config.params().split.evaluate_until
     with tempfile.TemporaryDirectory(prefix="rehearse-") as folder:
         root = Path(folder)

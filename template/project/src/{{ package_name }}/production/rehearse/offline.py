@@ -14,7 +14,7 @@ import polars as pl
 
 from .. import config, releases
 from ..stages import FEATURES, LEVELS, RAW, REPORT, read_json, write_json
-from .lab import FROZEN, OFFLINE, PACKAGE, Alarm, Broke, DoesNotApply, Trial, refusal, scratch, wrong_labels
+from .lab import OFFLINE, PACKAGE, Alarm, Broke, DoesNotApply, Trial, refusal, scratch, wrong_labels
 
 
 def run(name: str) -> Trial:
@@ -22,12 +22,12 @@ def run(name: str) -> Trial:
     known = OFFLINE[name]
     verbs, notes = tuple(known["verbs"]), known.get("notes", "")
     yield _control(verbs, notes)
-    with _scratch() as root:
+    with scratch(frozen=True) as root:
         how, *words = known.get("how", [name.replace("-", "_")])
         named = known["says"].format(globals()[how](root, *words))
         start, before, said = time.time(), releases.digest(root / RAW), ""
         with contextlib.suppress(Broke):  # it stopped, and nobody was told why
-            said = _last(root, verbs, notes)
+            said = [refusal(root, verb, notes) for verb in verbs][-1]
         lines = [line for line in said.splitlines() if named in line]
         seconds, harmed = time.time() - start, not notes and releases.digest(root / RAW) != before
     yield Alarm(lines[0], seconds) if lines and not harmed else None
@@ -36,19 +36,11 @@ def run(name: str) -> Trial:
 @functools.cache
 def _control(verbs: tuple[str, ...], notes: str) -> Alarm | None:
     """Run verbs in an unbroken copy: once for all faults that share them."""
-    with _scratch() as root:
+    with scratch(frozen=True) as root:
         if notes:
             measured(root, 4)  # a plan that has machines to spare rightly says so
-        said = _last(root, verbs, notes)
+        said = [refusal(root, verb, notes) for verb in verbs][-1]
         return Alarm(said) if said else None
-
-
-def _scratch() -> contextlib.AbstractContextManager[Path]:
-    return scratch(FROZEN if FROZEN.exists() else releases.FOLDER)
-
-
-def _last(root: Path, verbs: tuple[str, ...], notes: str) -> str:
-    return [refusal(root, verb, notes) for verb in verbs][-1]
 
 
 def missing_column(root: Path) -> str:

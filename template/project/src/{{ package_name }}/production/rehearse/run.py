@@ -22,6 +22,7 @@ from .lab import LIVE, OFFLINE, DoesNotApply, copy_repo, link_source
 from .traffic import Sent, Traffic
 
 BENCH, QUIET_WINDOWS = Path(".rehearsal"), 4  # so many windows of drift must pass without an alarm
+MOVED = "Your newest rows have moved by themselves, and watch says so: train on newer ones:"
 TABLE = """\
 | fault | verdict | caught by | seconds to detect | what it said | answer | control |
 |---|---|---|---:|---|---|---|
@@ -36,7 +37,7 @@ def rehearse(only: str = "") -> int:
         raise config.Problem(f"rehearse: no fault {only}; did you mean {near[0]}?")
     moving, still = ([name for name in faults if only in ("", name)] for faults in (LIVE, OFFLINE))
     reports, sent = Path("reports").resolve(), []
-    story: dict[str, Any] = {"started": time.time(), "results": [], "control": []}
+    story: dict[str, Any] = {"started": time.time(), "results": [], "control": [], "moved": {}}
     with _bench():
         if moving:
             sent = _perform(moving, still, story)
@@ -65,7 +66,9 @@ def rehearse(only: str = "") -> int:
 def _text(story: dict[str, Any]) -> str:
     """Return the results as Markdown."""
     control = "; ".join(story["control"]) or "quiet"
-    head = f"# {story['caught']} of {story['apply']} faults caught; control: {control}\n\n{TABLE}"
+    moved = "; ".join(f"{name} ({where})" for name, where in story["moved"].items())
+    head = f"# {story['caught']} of {story['apply']} faults caught; control: {control}\n\n"
+    head += (f"{MOVED} {moved}\n\n" if moved else "") + TABLE
     for r in story["results"]:
         seconds, said = f"{r['seconds']:.1f}" if "seconds" in r else "", r.get("said", "").replace("|", "\\|")
         cells = [r["id"], r["verdict"], r["by"], seconds, said, r.get("answer", ""), r.get("control", "")]
@@ -103,7 +106,7 @@ def _perform(moving: list[str], still: list[str], story: dict[str, Any]) -> list
     stack.up()
     try:
         traffic.start()
-        story["control"] = _control(traffic, QUIET_WINDOWS if "covariate-drift" in moving else 0)
+        story["control"], story["moved"] = _control(traffic, QUIET_WINDOWS if "covariate-drift" in moving else 0)
         # The pipeline's faults need no traffic: they run beside it.
         beside = threading.Thread(target=lambda: results.extend(_try(name, traffic) for name in still))
         beside.start()
@@ -116,8 +119,8 @@ def _perform(moving: list[str], still: list[str], story: dict[str, Any]) -> list
     return traffic.sent
 
 
-def _control(traffic: Traffic, quiet_windows: int) -> list[str]:
-    """Serve the first quiet weeks without a fault; return every noise: there must be none."""
+def _control(traffic: Traffic, quiet_windows: int) -> tuple[list[str], dict[str, str]]:
+    """Serve the first quiet weeks without a fault; return every noise: there must be none. And what moved by itself."""
     start, clock = time.time(), config.contract().time
     end = traffic.event_time() + timedelta(days=quiet_windows * config.watch().window_days)
     seconds = max(5.0, 0 if clock else traffic.lasts(quiet_windows))
@@ -127,10 +130,11 @@ def _control(traffic: Traffic, quiet_windows: int) -> list[str]:
     sent, noise = traffic.since(start), [f"alert to {alert}" for alert in lab.alerts()]
     if failed := sum(s.status != 200 for s in sent):
         noise.append(f"{failed} of {len(sent)} requests were not answered with 200")
-    noise += [f"drift in {alarm['column']}" for alarm in watch.watch()["alarms"]]
+    moved, false = watching.drifts(traffic.event_time())
+    noise += [f"drift in {name}" for name in false]
     noise += ["a rollback" for event in releases.ledger() if event["event"] == "rolled back"]
     _say(f"control: {len(sent)} requests, {', '.join(noise) or 'all quiet'}", traffic)
-    return noise
+    return noise, moved
 
 
 def _try(name: str, traffic: Traffic | None = None) -> dict[str, Any]:
@@ -150,7 +154,7 @@ def _try(name: str, traffic: Traffic | None = None) -> dict[str, Any]:
     found |= {"end": time.time(), "control": control.said if control else "quiet"}
     found["verdict"] = "got through"
     found |= {"said": alarm.said} if alarm else {}
-    if isinstance(alarm, lab.Alarm):
+    if alarm and not alarm.missed:
         found |= {"verdict": "cries wolf" if control else "caught", "answer": alarm.answer or known["answer"]}
         found["seconds"] = found["end"] - found["start"] if alarm.seconds is None else alarm.seconds
     by = f" by {known['by']}" if found["verdict"] == "caught" else ""

@@ -12,7 +12,7 @@ import psutil
 
 from .. import capacity, config, matrix, releases, stack, watch
 from ..stages import HISTORY
-from .lab import Alarm, Missed, Trial, alerts, ask, garbage, golden, heard, misfit, wait_for
+from .lab import Alarm, Trial, alerts, ask, garbage, golden, heard, misfit, wait_for
 from .traffic import Traffic
 
 PLANTED = f"planted-{secrets.token_hex(8)}"  # a secret; as a value in a request, a personal datum
@@ -136,5 +136,5 @@ def spike(traffic: Traffic) -> Trial:
         after = f"calm {time.time() - end:.1f} s after" if calm else "not calm after 10 s"
         answer = f"served p99 {p99:.0f} ms, {promise:g} promised; {after}"
         said = f"{shed} of the replay's requests shed with 429 or 503"
-        missed = Missed(f"{said}; {answer}") if factor > 1 else None
+        missed = Alarm(f"{said}; {answer}", missed=True) if factor > 1 else None
         yield Alarm(said, end - start, answer) if shed and p99 <= promise and calm else missed

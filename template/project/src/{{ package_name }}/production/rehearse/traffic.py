@@ -55,6 +55,7 @@ class Traffic(threading.Thread):
         self.rate, self.sent, self.planted = config.slo().peak_rps, list[Sent](), dict[str, Any]()
         self._clock, self._next, self._over, self.flipped = config.contract().time, 0, False, False
         self._requests = requests()
+        self.last = self._requests[-1].time
         # The load test sends the same rows.
         write_json(Path("run/payloads.json"), [request.rows[0] for request in self._requests[:500]])
 
@@ -89,10 +90,12 @@ class Traffic(threading.Thread):
     def _request(self, number: int) -> Request:
         """Return a request by its number; when the data is at its end, it begins again, later."""
         lap, place = divmod(number, len(self._requests))
-        request, first, last = (self._requests[each] for each in (place, 0, -1))
+        request, live = self._requests[place], self.last - self._requests[0].time
         if not (lap or self.planted):
             return request
-        later = lap * (last.time - first.time + timedelta(hours=1))
+        step = timedelta(days=7 if live > timedelta(days=7) else 1)  # hour and weekday stay
+        length = step * (live // step + 1)
+        later = length * (lap % ((datetime.max - self.last) // length))
         rows = [row | self.planted for row in request.rows]
         for row in rows:
             row |= {self._clock: (datetime.fromisoformat(row[self._clock]) + later).isoformat()} if self._clock else {}
