@@ -36,7 +36,7 @@ def left() -> float | None:
 
 def ask(query: str) -> list[dict[str, Any]]:
     """Return what Prometheus answers, nothing where it does not."""
-    port, asked = config.params().ports["prometheus"], urllib.parse.urlencode({"query": query})
+    port, asked = config.params().ports.prometheus, urllib.parse.urlencode({"query": query})
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/query?{asked}", timeout=5) as answer:
             return list(json.load(answer)["data"]["result"])

@@ -11,9 +11,8 @@ import polars as pl
 
 CLOSED = 12  # text of so many values is a closed list
 ROOM = 0.5  # a range may be this much wider than what was seen
-PERSONAL_NAME = re.compile(
-    r"(?i)(^|[^a-z])(e-?mail|phone|mobile|ssn|passport|iban|first_?name|last_?name|full_?name|surname|address|birth)"
-)
+NAMES = "e-?mail|phone|mobile|ssn|passport|iban|first_?name|last_?name|full_?name|surname|address|birth"
+PERSONAL_NAME = re.compile(f"(?i)(^|[^a-z])({NAMES})")
 PERSONAL = {
     "an e-mail address": r"^[^@\s]+@[^@\s]+\.[a-zA-Z]{2,}$",
     "a phone number": r"^\+\d[\d ()/-]{7,}$",
@@ -117,7 +116,7 @@ def times(values: pl.Series) -> pl.Series:
         top = float(whole.max() or 0)  # type: ignore[arg-type]
         if top < 3000:
             years, months = whole.set(~whole.is_between(1, 9999), None), (values - whole) * 12
-            full = (months + 0.01).floor()  # 2000.083 is the first of February
+            full = (months + 0.01).floor().clip(0, 11)  # 2000.083 is the first of February
             days = pl.duration(days=pl.lit(((months - full) * 30).round().clip(0)))
             values = pl.select(pl.datetime(years, 1 + full, 1) + days).to_series().alias(values.name)
         else:  # seconds, milliseconds, microseconds or nanoseconds since 1970, by their size

@@ -18,7 +18,6 @@ Positive = Annotated[float, Field(gt=0, le=1e12)]
 Whole = Annotated[int, Field(ge=-(2**53), le=2**53)]
 Port = Annotated[int, Field(ge=1024, le=65535)]
 Role = Literal["data", "model", "platform"]
-Part = Literal["proxy", "blue", "green", "monitor", "prometheus", "alertmanager", "stats"]
 Target = TypeVar("Target")
 
 
@@ -193,6 +192,18 @@ class Watch(Strict, extra="ignore"):
     least_shift: Share
 
 
+class Ports(Strict):
+    """Where the parts of the local stack listen, on loopback only."""
+
+    proxy: Port
+    blue: Port
+    green: Port
+    monitor: Port
+    prometheus: Port
+    alertmanager: Port
+    stats: Port
+
+
 class Params(Strict):
     """How the model is made, judged and watched."""
 
@@ -204,7 +215,7 @@ class Params(Strict):
     train: dict[str, float | Whole | str]
     search: dict[str, list[Whole | float]] = {}
     gates: Gates
-    ports: Annotated[dict[Part, Port], Field(min_length=len(get_args(Part)))]  # on loopback only
+    ports: Ports
 
 
 Model = TypeVar("Model", bound=Strict)
@@ -284,7 +295,7 @@ def load(path: Path, kind: type[Model]) -> Model:
 def _explain(error: ValidationError, kind: type[BaseModel]) -> str:
     # An unknown key explains a missing one: say it first.
     first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
-    where = ".".join(map(str, first["loc"])) or "top level"
+    where = ".".join(step for step in map(str, first["loc"]) if not step.startswith("literal[")) or "top level"
     if first["type"] == "extra_forbidden":
         schema = kind.model_json_schema()
         keys = {key for part in [schema, *schema.get("$defs", {}).values()] for key in part.get("properties", {})}

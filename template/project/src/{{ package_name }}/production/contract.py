@@ -91,8 +91,7 @@ def changes(old: config.Contract, new: config.Contract) -> list[Change]:
     was, now = set(old.columns), set(new.columns)
     found += [Change(f"column {name} is gone: requests that carry it are refused", True) for name in sorted(was - now)]
     found += [Change(f"column {name} is new: requests that lack it are refused", True) for name in sorted(now - was)]
-    both = sorted(was & now)
-    return found + [change for name in both for change in _column(name, old.columns[name], new.columns[name])]
+    return found + [each for name in sorted(was & now) for each in _column(name, old.columns[name], new.columns[name])]
 
 
 def _column(name: str, old: config.Column, new: config.Column) -> list[Change]:

@@ -111,8 +111,7 @@ def _gates(report: Report, limits: config.Gates, floor: float) -> list[dict[str,
         gates.append(("slice", auc >= lowest, f"{name} has AUC {auc:.3f}, at least {lowest:.3f} is asked"))
     if "champion" in report:
         drop = report["champion"]["auc"] - model["auc"]
-        what = f"its AUC is {drop:.3f} below the release in service"
-        gates.append(("champion", drop <= limits.champion_auc_drop, what))
+        gates += [("champion", drop <= limits.champion_auc_drop, f"its AUC is {drop:.3f} below the release in service")]
     if "auc_at_release" in report:
         then, now = report["auc_at_release"], report["champion"]["auc"]
         what = f"the release in service falls from AUC {then:.3f} to {now:.3f} on these labels: are they right?"

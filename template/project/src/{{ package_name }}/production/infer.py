@@ -210,13 +210,11 @@ def _cut(when: pl.Series) -> dict[str, str]:
 def _times(sample: pl.DataFrame) -> list[pl.Series]:
     """Return the times of each column that may say when: dates, text that reads as dates, numbers by their name."""
     found = []
-    for values in sample:
-        when = times(values).drop_nulls()
-        if len(when) < 0.98 * len(values) or when.n_unique() <= 4:
-            continue
-        years, number = when.dt.year(), values.dtype.is_numeric()
-        few = number and values.cast(pl.Float64).max() > 3e7 and years.min() < 1980  # type: ignore[operator]
-        if not number or (TIME_NAME.search(values.name) and years.is_between(1800, 2200).all() and not few):
+    for values in (column for column in sample if not column.dtype.is_numeric() or TIME_NAME.search(column.name)):
+        when, high = times(values).drop_nulls(), values.max() if values.dtype.is_numeric() else 0
+        # A large number that counts something else would be seconds of the seventies.
+        right = when.dt.year().is_between(1980 if float(high or 0) > 3e7 else 1800, 2200)  # type: ignore[arg-type]
+        if right.sum() >= 0.98 * len(values) and when.n_unique() > 4:
             found.append(when)
     return found
 

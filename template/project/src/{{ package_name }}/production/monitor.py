@@ -44,7 +44,7 @@ def monitor(watch_minutes: float, host: str) -> None:
     """Serve until stopped; run watch so often (0: another does), in a process of its own: it takes memory and time."""
     if watch_minutes:
         threading.Thread(target=_watch, args=(watch_minutes,), daemon=True).start()
-    ThreadingHTTPServer((host, config.params().ports["monitor"]), Handler).serve_forever()
+    ThreadingHTTPServer((host, config.params().ports.monitor), Handler).serve_forever()
 
 
 def _watch(minutes: float) -> None:

@@ -25,11 +25,9 @@ SERVING += [n for n in ("encoder", "batches", "batch_scoring", "on_ray") if (PAC
 CODE = ["__init__", "features", "train", *(f"production/{name}" for name in SERVING)]
 FILES = [MODEL, LEVELS, PROFILE, *map(Path, ("contract.yaml", "slo.yaml", "requirements-serve.txt"))]
 # The release is built in a folder that holds only these; its versions are pinned, so that no index is asked.
-BENTOFILE = {
-    "service": f"{PACKAGE.name}.production.service:Service",
-    "include": [f"{PACKAGE.name}/**", "*.json", "*.txt", "*.yaml"],
-    "python": {"requirements_txt": "requirements-serve.txt", "lock_packages": False},
-}
+BENTOFILE: dict[str, Any] = {"include": [f"{PACKAGE.name}/**", "*.json", "*.txt", "*.yaml"]}
+BENTOFILE |= {"service": f"{PACKAGE.name}.production.service:Service"}
+BENTOFILE |= {"python": {"requirements_txt": "requirements-serve.txt", "lock_packages": False}}
 
 
 def package() -> str:

@@ -70,7 +70,7 @@ def other(slot: str) -> str:
 
 
 def port(name: str) -> int:
-    return int(config.params().model_dump()["ports"][name])
+    return int(getattr(config.params().ports, name))
 
 
 def set_weights(weights: dict[str, int]) -> None:

@@ -23,10 +23,8 @@ from .traffic import Sent, Traffic
 
 BENCH, QUIET_WINDOWS = Path(".rehearsal"), 4  # so many windows of drift must pass without an alarm
 MOVED = "Your newest rows have moved by themselves, and watch says so: train on newer ones:"
-TABLE = """\
-| fault | verdict | caught by | seconds to detect | what it said | answer | control |
-|---|---|---|---:|---|---|---|
-"""
+HEAD = "| fault | verdict | caught by | seconds to detect | what it said | answer | control |"
+TABLE = f"{HEAD}\n|---|---|---|---:|---|---|---|\n"
 FUNCTIONS = vars(watching) | vars(serving) | vars(new_release)  # among them one for each fault of the running stack
 
 

@@ -1,4 +1,4 @@
-"""Times in the rows: how people write them, which column orders rows, what only repeats it."""
+"""What the machinery makes of rows: times, however written; what only repeats them; gaps."""
 
 import importlib
 from collections.abc import Callable
@@ -41,6 +41,7 @@ def test_numbers_are_years_days_or_seconds_by_their_size(module: Module) -> None
         (2015.0, START),
         (2015 + 1 / 12, datetime(2015, 2, 1)),
         (2015.5, datetime(2015, 7, 1)),
+        (2015.99999, datetime(2015, 12, 31)),
         (201502, datetime(2015, 2, 1)),
         (20150203, datetime(2015, 2, 3)),
         (1420070400, START),
@@ -49,7 +50,9 @@ def test_numbers_are_years_days_or_seconds_by_their_size(module: Module) -> None
         assert module("columns").times(pl.Series([number])).item() == meant, number
 
 
-@pytest.mark.parametrize("odd", [94105, 10001, 0.3, "10001", "4155551", "no", "12:30"])
+@pytest.mark.parametrize(
+    "odd", [94105, 10001, 0.3, -3.5, float("inf"), "10001", "4155551", "no", "12:30"]
+)
 def test_what_is_no_time_is_none(odd: object, module: Module) -> None:
     assert module("columns").times(pl.Series([odd])).item() is None
 
@@ -104,3 +107,9 @@ def test_a_window_of_drift_is_as_long_as_the_times_lie_apart(time: str, module: 
     found = module("infer").propose(frame, "y", None, None)
     assert found.time == time
     assert 4 * 365 <= found.drift["within_days"] <= 5 * 365
+
+
+def test_a_text_column_that_came_later_has_no_bins(module: Module) -> None:
+    drift, missing = module("drift"), np.array([None, None], dtype=object)
+    assert drift.deciles(missing) == []
+    assert drift.shares(np.array(["new", None], dtype=object), []).tolist() == [0.5, 0.5]
