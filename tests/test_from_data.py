@@ -1,6 +1,7 @@
 """`scaffold new --from-data`: any usual file, any names; the rest is refused in one line."""
 
 import csv
+import gzip
 import json
 import os
 import random
@@ -103,7 +104,22 @@ def a_parquet_file(at: Path) -> str:
     return "in.parquet"
 
 
+def a_compressed_file(at: Path) -> str:
+    rows = decimal_commas(table(["wo", "größe", "x"], "ja"))
+    plain = written(at / "in.csv", rows, ";", "cp1252")
+    (at / "in.csv.gz").write_bytes(gzip.compress(plain.read_bytes()))
+    return "in.csv.gz"
+
+
+def a_file_of_json_lines(at: Path) -> str:
+    rows = table(["wo", "größe", "x"], "ja")
+    frame = pl.DataFrame(rows[1:], schema=rows[0], orient="row")
+    frame.with_columns(nested=pl.struct("x")).write_ndjson(at / "in.jsonl")
+    return "in.jsonl"
+
+
 SHAPES = [a_semicolon_file, a_utf_16_file, a_tab_file, a_folder, a_parquet_file]
+SHAPES += [a_compressed_file, a_file_of_json_lines]
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.__name__)

@@ -50,7 +50,7 @@ def test_a_preset_survives_its_rehearsal(
         CREDENTIALS | S3 | {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}"}
     ).items():
         monkeypatch.setenv(name, value)
-    export = [project / ".venv/bin/python", "-c", FLIGHTS.replace("every(40)", "every(10)")]
+    export = [project / ".venv/bin/python", "-c", FLIGHTS.replace("every(25)", "every(10)")]
     path = {"PYTHONPATH": str(project / "src")}
     subprocess.run(export, cwd=tmp_path, env=os.environ | path, check=True)
     answers = fill(tmp_path / "flights.csv", port) | COLUMNS

