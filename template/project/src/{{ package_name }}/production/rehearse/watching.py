@@ -10,7 +10,7 @@ import polars as pl
 
 from .. import config, drift, releases, watch
 from ..stages import PROFILE, VALID, load_features, read_json, watched
-from .lab import Alarm, DoesNotApply, Trial, heard, wait_for
+from .lab import Alarm, Trial, heard, wait_for
 from .traffic import SIZES, Traffic
 
 
@@ -18,7 +18,6 @@ def drifts(until: datetime) -> tuple[dict[str, str], list[str]]:
     """Return where each column moved for which watch raises an alarm, and those that it names in vain."""
     told = {alarm["column"]: alarm["where"] for alarm in watch.watch()["alarms"]}
     moved = _moved(until) if told else set()
-    moved |= {drift.ERROR} if moved else set()  # on other rows it is another
     return {name: told[name] for name in told if name in moved}, [name for name in told if name not in moved]
 
 
@@ -68,9 +67,7 @@ def concept_drift(traffic: Traffic) -> Trial:
         return [now] if (drift.ERROR in now) == error else []
 
     early, confirmed = alarms(error=False), config.watch().confirm_windows
-    if not early:
-        raise DoesNotApply("its error has moved by itself already")
-    yield None
+    yield None if early else Alarm(drift.ERROR)
     start, answered = time.time(), (confirmed + 1) * config.watch().window_rows * len(SIZES) // sum(SIZES)
     traffic.relabel(answered, flipped=True)
     found = wait_for(lambda: alarms(error=True), max(60, traffic.lasts(confirmed + 2)), pause=3)
